@@ -1,0 +1,94 @@
+"""Labelled posts: the corpus of the project, and the files that `evaluate` is given."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from data.errors import InputError
+from data.labels import ABOUTS, KINDS, LANGUAGES, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The questions that the model answers of a post, in the order of its outputs.
+HEADS: dict[str, tuple[str, ...]] = {
+    "problems": PROBLEMS,
+    "kind": KINDS,
+    "sentiment": SENTIMENTS,
+    "about": ABOUTS,
+    "lang": LANGUAGES,
+    "status": STATUSES,
+    "scope": SCOPES,
+}
+SPLITS = ("train", "dev", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A post with its labels; `labels` holds a list for problems and one name for each other head that was answered."""
+
+    text: str
+    labels: dict[str, Any]
+    split: str | None = None
+    votes: list[dict[str, Any]] = field(default_factory=list)
+
+    def shares(self, head: str) -> list[float]:
+        """The share of the votes for each label of a head; all zero where nobody answered it."""
+        answers = [vote[head] for vote in self.votes or [self.labels] if vote.get(head) is not None]
+        if not answers:
+            return [0.0] * len(HEADS[head])
+        chosen = [answer if isinstance(answer, list) else [answer] for answer in answers]
+        return [sum(label in choice for choice in chosen) / len(chosen) for label in HEADS[head]]
+
+
+def parse_example(record: dict[str, Any]) -> Example:
+    """A labelled post. Raises InputError where a label is not in the guide."""
+    text = record.get("text")
+    if not isinstance(text, str):
+        raise InputError("text is missing")
+    labels = _checked(record)
+    if "lang" not in labels and "lang" in record:
+        labels["lang"] = record["lang"]
+    votes = [_checked(vote) | ({"lang": labels["lang"]} if "lang" in labels else {}) for vote in record.get("votes") or []]
+    return Example(text, labels, record.get("split"), votes)
+
+
+def _checked(record: dict[str, Any]) -> dict[str, Any]:
+    labels: dict[str, Any] = {}
+    for head, names in HEADS.items():
+        value = record.get(head)
+        if value is None or (value == "" and head != "problems"):
+            continue
+        if head == "problems":
+            value = [part for part in value.split("|") if part] if isinstance(value, str) else value
+            if not isinstance(value, list):
+                raise InputError("problems must be a list")
+        given = value if isinstance(value, list) else [value]
+        wrong = [label for label in given if label not in names]
+        if wrong:
+            raise InputError(f"{head} has {wrong[0]!r}, which is not in the guide: use {', '.join(names)}")
+        labels[head] = value
+    return labels
+
+
+def load_corpus(path: Path) -> list[Example]:
+    """The examples of a JSONL file. Raises InputError with the line that is wrong."""
+    examples = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+            if not isinstance(record, dict):
+                raise InputError("expected a JSON object")
+            example = parse_example(record)
+            if example.split not in SPLITS:
+                raise InputError(f"split must be one of {', '.join(SPLITS)}")
+        except (InputError, ValueError) as error:
+            raise InputError(f"{path}, line {number}: {error}") from None
+        examples.append(example)
+    return examples

@@ -1,0 +1,64 @@
+"""From texts to labels: the model's probabilities, its thresholds, and the services that a text names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from classifier.corpus import HEADS
+from classifier.gazetteer import find_services
+from classifier.thresholds import confidence
+from data.store import Labels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from classifier.model import Model
+
+SCORE_DIGITS = 4
+_LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]{2,}")
+_PLACEHOLDER = re.compile(r"<[A-Z]+>|@\w+")
+
+
+def label_texts(
+    model: Model, texts: Sequence[str], progress: Callable[[int], None] = lambda _done: None
+) -> list[Labels]:
+    """The labels of redacted texts, in their order; equal texts are read once."""
+    distinct = list(dict.fromkeys(texts))
+    if not distinct:
+        return []
+    probabilities = model.probabilities(distinct, progress)
+    sureness = confidence(probabilities)
+    thresholds = [model.manifest["thresholds"][problem] for problem in HEADS["problems"]]
+    by_text = {}
+    for row, text in enumerate(distinct):
+        best = {
+            head: (HEADS[head][int(np.argmax(table[row]))], round(float(table[row].max()), SCORE_DIGITS))
+            for head, table in probabilities.items()
+            if head != "problems"
+        }
+        scores = {
+            problem: round(float(score), SCORE_DIGITS)
+            for problem, score in zip(HEADS["problems"], probabilities["problems"][row], strict=True)
+        }
+        kind = best["kind"][0]
+        by_text[text] = Labels(
+            problems=[
+                problem for problem, cut in zip(HEADS["problems"], thresholds, strict=True) if scores[problem] >= cut
+            ],
+            scores=scores,
+            kind=kind,
+            kind_score=best["kind"][1],
+            sentiment=best["sentiment"][0],
+            sentiment_score=best["sentiment"][1],
+            about=best["about"][0],
+            about_score=best["about"][1],
+            lang=best["lang"][0] if _LATIN_WORD.search(_PLACEHOLDER.sub(" ", text)) else "other",
+            unsure=bool(sureness[row] < model.manifest["unsure_below"]),
+            services=find_services(text),
+            status=best["status"][0] if kind == "official" else None,
+            scope=best["scope"][0] if kind == "official" else None,
+        )
+    return [by_text[text] for text in texts]

@@ -1,0 +1,141 @@
+"""A model folder, checked against its manifest, and its forward pass: texts in, probabilities out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from classifier.corpus import HEADS
+from classifier.thresholds import sigmoid, softmax
+from data.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+DEFAULT_MODEL_NAME = "ecitizen_1"
+FORMAT = 1
+GRAPH_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "model.json"
+PRECISION = "int8 products (7-bit weights), float32 elsewhere"
+MAX_PIECES = 256
+BATCH_PIECES = 4_096
+_PADDING_STEP = 8
+
+
+def file_sha256(path: Path) -> str:
+    """The file's SHA-256 in hex."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def default_model_folder() -> Path:
+    """The model that ships with the tracker."""
+    return Path(str(files("classifier").joinpath("models", DEFAULT_MODEL_NAME)))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checked model folder. `id` is NAME@SHA256-12; the hash is that of the manifest, which holds the files' hashes,
+    the thresholds, the runtime and the precision."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    sha256: str
+    threads: int | None = None
+
+    @property
+    def id(self) -> str:
+        """NAME@SHA256-12, as labels carry it."""
+        return f"{self.manifest['name']}@{self.sha256[:12]}"
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER_FILE))
+        tokenizer.enable_truncation(self.manifest["max_pieces"])
+        tokenizer.no_padding()
+        return tokenizer
+
+    @cached_property
+    def _session(self) -> Any:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if self.threads is not None:
+            options.intra_op_num_threads = self.threads
+        return onnxruntime.InferenceSession(str(self.folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"])
+
+    def probabilities(
+        self, texts: Sequence[str], progress: Callable[[int], None] = lambda _done: None
+    ) -> dict[str, NDArray[np.float64]]:
+        """(texts, labels) for each head, calibrated; a text's row does not depend on the others.
+
+        Texts longer than `max_pieces` are read up to there.
+        """
+        encodings = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+        # Texts are padded to a multiple of 8 pieces and batched with those of the same padded length alone: what a
+        # row holds, padding included, is then decided by its own text.
+        by_length: dict[int, list[int]] = {}
+        for index, ids in enumerate(encodings):
+            by_length.setdefault(-(-len(ids) // _PADDING_STEP) * _PADDING_STEP, []).append(index)
+        logits = np.empty((len(texts), sum(map(len, HEADS.values()))), dtype=np.float32)
+        done = 0
+        for length, members in sorted(by_length.items()):
+            size = max(1, BATCH_PIECES // length)
+            for start in range(0, len(members), size):
+                some = members[start : start + size]
+                logits[some] = self._run([encodings[index] for index in some], length)
+                done += len(some)
+                progress(done)
+        return self._calibrated(logits)
+
+    def _run(self, rows: Sequence[Sequence[int]], length: int) -> NDArray[np.float32]:
+        ids = np.ones((len(rows), length), dtype=np.int64)  # 1 is the padding piece
+        mask = np.zeros((len(rows), length), dtype=np.int64)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = row
+            mask[index, : len(row)] = 1
+        (logits,) = self._session.run(None, {"ids": ids, "mask": mask})
+        return np.asarray(logits, dtype=np.float32)
+
+    def _calibrated(self, logits: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+        result, start = {}, 0
+        for head, labels in HEADS.items():
+            part = logits[:, start : start + len(labels)] / self.manifest["temperatures"][head]
+            result[head] = sigmoid(part) if head == "problems" else softmax(part) if len(part) else part.astype(np.float64)
+            start += len(labels)
+        return result
+
+
+def load_model(folder: Path | None = None, *, threads: int | None = None) -> Model:
+    """The model of a folder, or the one that ships.
+
+    Raises ModelError where a file is missing or is not the manifest's, or where the labels are not the guide's.
+    """
+    folder = folder or default_model_folder()
+    try:
+        content = (folder / MANIFEST_FILE).read_bytes()
+        manifest = json.loads(content)
+    except FileNotFoundError:
+        raise ModelError(f"{folder} is not a model folder: it has no {MANIFEST_FILE}") from None
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / MANIFEST_FILE} cannot be read: {error}") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise ModelError(f"{folder} holds a model of another format; this tracker reads format {FORMAT}")
+    if manifest["labels"] != {head: list(labels) for head, labels in HEADS.items()}:
+        raise ModelError(f"{folder} answers with other labels than the annotation guide has; train it anew")
+    for name, expected in manifest["files"].items():
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder} lacks {name}; get the model anew")
+        if file_sha256(folder / name) != expected:
+            raise ModelError(f"{folder / name} is damaged or foreign: its SHA-256 is not the manifest's; get the model anew")
+    return Model(folder, manifest, sha256(content).hexdigest(), threads)

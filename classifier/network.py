@@ -1,0 +1,77 @@
+"""The network: one BERT encoder, mean pooling, one linear head a question. Needs the `train` extra."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from transformers import BertConfig, BertModel
+
+from classifier.corpus import HEADS
+
+if TYPE_CHECKING:
+    from classifier.backbone import Backbone
+
+PAD_ID = 1  # of XLM-R's vocabulary, kept by the trimming
+
+
+class Network(nn.Module):
+    """Logits for every head, side by side in the order of HEADS."""
+
+    def __init__(self, config: BertConfig, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.encoder = BertModel(config, add_pooling_layer=False)
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.Linear(config.hidden_size, sum(map(len, HEADS.values())))
+        # The backbone's vectors share a large common part, which would hide the rest from untrained heads.
+        self.register_buffer("centre", torch.zeros(config.hidden_size))
+        self.register_buffer("spread", torch.ones(config.hidden_size))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(posts, pieces) of ids and a mask of the same shape to (posts, labels) of logits."""
+        pooled = (self.pool(input_ids, attention_mask) - self.centre) / self.spread
+        return self.heads(self.dropout(pooled))  # type: ignore[no-any-return]
+
+    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """The mean of the encoder's vectors over the pieces of each post."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weight = attention_mask.unsqueeze(-1).to(hidden.dtype)
+        return (hidden * weight).sum(1) / weight.sum(1)
+
+    def folded_heads(self) -> tuple[Tensor, Tensor]:
+        """Weights and biases that take the pooled vectors as they are, centring included."""
+        weight = self.heads.weight / self.spread
+        return weight.detach(), (self.heads.bias - weight @ self.centre).detach()
+
+
+def split_heads(logits: Any) -> dict[str, Any]:
+    """The columns of each head."""
+    parts, start = {}, 0
+    for name, labels in HEADS.items():
+        parts[name] = logits[:, start : start + len(labels)]
+        start += len(labels)
+    return parts
+
+
+def build_network(backbone: Backbone, dropout: float = 0.1) -> Network:
+    """The network with the backbone's weights and untrained heads."""
+    config = BertConfig(
+        vocab_size=len(backbone.tokenizer["model"]["vocab"]),
+        hidden_size=backbone.hidden,
+        num_hidden_layers=backbone.layers,
+        num_attention_heads=backbone.heads,
+        intermediate_size=backbone.intermediate,
+        max_position_embeddings=backbone.positions,
+        pad_token_id=PAD_ID,
+    )
+    network = Network(config, dropout)
+    state = {name: torch.from_numpy(weight) for name, weight in backbone.weights.items()}
+    network.encoder.load_state_dict(state, strict=True)
+    return network
+
+
+def tokenizer_json(backbone: Backbone) -> str:
+    """The tokenizer as the `tokenizers` library reads it."""
+    return json.dumps(backbone.tokenizer, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,254 @@
+"""Training: the corpus into a network, the network into a model folder. Needs the `train` extra."""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+import time
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import transformers
+from tokenizers import Tokenizer
+from torch.nn import functional
+
+from classifier.backbone import load_backbone, trim
+from classifier.corpus import HEADS, Example, load_corpus
+from classifier.evaluation import score
+from classifier.export import export_model
+from classifier.model import MAX_PIECES
+from classifier.network import PAD_ID, build_network, split_heads, tokenizer_json
+from classifier.thresholds import fit_thresholds
+from data.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from classifier.backbone import Backbone
+    from classifier.network import Network
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run besides the data."""
+
+    seed: int = 7
+    epochs: int = 8
+    learning_rate: float = 2e-4
+    head_learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warm_up: float = 0.1  # share of all steps
+    dropout: float = 0.1
+    batch_pieces: int = 1_024
+    vocabulary: int = 32_000
+    label_smoothing: float = 0.05
+    freeze_words: bool = True
+
+
+# How much each head's loss counts: status and scope have few posts, and those are told apart easily.
+LOSS_WEIGHTS = {"problems": 3.0, "kind": 1.0, "sentiment": 0.7, "about": 0.7, "lang": 0.3, "status": 0.3, "scope": 0.2}
+
+
+def train(
+    corpus: Sequence[Path],
+    output: Path,
+    name: str,
+    recipe: Recipe,
+    *,
+    backbone: Backbone | None = None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Path:
+    """Train on the corpus' train part, choose the epoch and fit thresholds on dev, score test once, write the model.
+
+    Returns the model folder, `output/name`, with the weights, the tokenizer, the manifest and `training.json` (the
+    recipe, hashes of the data, versions, curves). Raises InputError where the corpus lacks a part.
+    """
+    started = time.monotonic()
+    examples = [example for path in corpus for example in load_corpus(path)]
+    parts = {part: [example for example in examples if example.split == part] for part in ("train", "dev", "test")}
+    for part, members in parts.items():
+        if not members:
+            raise InputError(f"the corpus has no post whose split is {part}")
+    _seed(recipe.seed)
+    say("reading the backbone")
+    small = trim(backbone or load_backbone(), (example.text for example in parts["train"]), recipe.vocabulary)
+    tokenizer = Tokenizer.from_str(tokenizer_json(small))
+    tokenizer.enable_truncation(MAX_PIECES)
+    network = build_network(small, recipe.dropout)
+    network.encoder.embeddings.word_embeddings.requires_grad_(not recipe.freeze_words)
+    batches = _Batches(tokenizer, parts["train"], recipe)
+    _centre(network, batches)
+    optimizer, schedule = _optimizer(network, recipe, len(batches) * recipe.epochs)
+
+    best, best_state, curve = -1.0, {}, []
+    for epoch in range(1, recipe.epochs + 1):
+        loss = _epoch(network, batches, optimizer, schedule, recipe)
+        scores = score(parts["dev"], predict(network, tokenizer, parts["dev"]))
+        selected = _selection(scores)
+        curve.append({"epoch": epoch, "loss": round(loss, 4), "dev": scores, "selected_on": round(selected, 4)})
+        say(
+            f"epoch {epoch}/{recipe.epochs}: loss {loss:.3f}, dev problems {scores['problems']['macro_f1']:.3f} "
+            f"kind {scores['kind']['macro_f1']:.3f} sentiment {scores['sentiment']['macro_f1']:.3f} "
+            f"about {scores['about']['macro_f1']:.3f} ({time.monotonic() - started:.0f} s)"
+        )
+        if selected > best:
+            best = selected
+            best_state = {key: value.clone() for key, value in network.state_dict().items()}
+    network.load_state_dict(best_state)
+    network.eval()
+
+    say("fitting thresholds and temperatures on dev")
+    calibration = fit_thresholds(parts["dev"], predict(network, tokenizer, parts["dev"]))
+    folder = output / name
+    say(f"writing {folder}")
+    export_model(network, tokenizer_json(small), calibration, folder, name)
+    record = {
+        "recipe": asdict(recipe),
+        "loss_weights": LOSS_WEIGHTS,
+        "data": {str(path.name): sha256(path.read_bytes()).hexdigest() for path in corpus},
+        "posts": {part: len(members) for part, members in parts.items()},
+        "backbone_sha256": small.sha256,
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__},
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "seconds": round(time.monotonic() - started),
+        "curve": curve,
+    }
+    (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return folder
+
+
+def predict(network: Network, tokenizer: Tokenizer, examples: Sequence[Example]) -> dict[str, np.ndarray[Any, Any]]:
+    """Logits of every head, one row a post, in fp32."""
+    network.eval()
+    encodings = [encoding.ids for encoding in tokenizer.encode_batch([example.text for example in examples])]
+    order = sorted(range(len(encodings)), key=lambda index: len(encodings[index]))
+    rows: list[Any] = [None] * len(encodings)
+    with torch.no_grad():
+        for start in range(0, len(order), 32):
+            some = order[start : start + 32]
+            logits = network(*_pad([encodings[index] for index in some]))
+            for index, row in zip(some, logits, strict=True):
+                rows[index] = row.numpy()
+    return split_heads(np.stack(rows))
+
+
+class _Batches:
+    """Posts of like length together, at most `batch_pieces` padded pieces a batch, in a new order each epoch."""
+
+    def __init__(self, tokenizer: Tokenizer, examples: Sequence[Example], recipe: Recipe) -> None:
+        self._ids = [encoding.ids for encoding in tokenizer.encode_batch([example.text for example in examples])]
+        self._targets = [_targets(example) for example in examples]
+        self._recipe = recipe
+        self._random = random.Random(recipe.seed)  # noqa: S311 - an order, not a secret
+        self._length = len(self._plan())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def _plan(self) -> list[list[int]]:
+        order = sorted(range(len(self._ids)), key=lambda index: len(self._ids[index]) + self._random.random() * 6)
+        plan: list[list[int]] = [[]]
+        for index in order:
+            longest = max(len(self._ids[index]), *(len(self._ids[other]) for other in plan[-1]), 1)
+            if plan[-1] and longest * (len(plan[-1]) + 1) > self._recipe.batch_pieces:
+                plan.append([])
+            plan[-1].append(index)
+        self._random.shuffle(plan)
+        return plan
+
+    def __iter__(self) -> Any:
+        for some in self._plan():
+            ids, mask = _pad([self._ids[index] for index in some])
+            targets = {head: torch.tensor(np.stack([self._targets[index][head] for index in some])) for head in HEADS}
+            yield ids, mask, targets
+
+
+def _targets(example: Example) -> dict[str, np.ndarray[Any, Any]]:
+    """The share of votes for each label; all zero where a head does not apply."""
+    return {head: np.array(example.shares(head), dtype=np.float32) for head in HEADS}
+
+
+def _pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), PAD_ID)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = torch.tensor(row)
+        mask[index, : len(row)] = 1
+    return ids, mask
+
+
+def _loss(logits: Tensor, targets: dict[str, Tensor], smoothing: float) -> Tensor:
+    total = logits.new_zeros(())
+    for head, part in split_heads(logits.float()).items():
+        target = targets[head]
+        if head == "problems":
+            part_loss = functional.binary_cross_entropy_with_logits(part, target)
+        else:
+            applies = target.sum(1) > 0
+            if not applies.any():
+                continue
+            smooth = target[applies] * (1 - smoothing) + smoothing / target.shape[1]
+            part_loss = -(smooth * functional.log_softmax(part[applies], dim=1)).sum(1).mean()
+        total = total + LOSS_WEIGHTS[head] * part_loss
+    return total
+
+
+def _centre(network: Network, batches: _Batches) -> None:
+    """Centre and spread of the untrained encoder's vectors over the training posts."""
+    network.eval()
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        pooled = torch.cat([network.pool(ids, mask).float() for ids, mask, _ in batches])
+    network.centre.copy_(pooled.mean(0))
+    network.spread.copy_(pooled.std(0))
+
+
+def _epoch(network: Network, batches: _Batches, optimizer: Any, schedule: Any, recipe: Recipe) -> float:
+    network.train()
+    total, seen = 0.0, 0
+    for ids, mask, targets in batches:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = network(ids, mask)
+        loss = _loss(logits, targets, recipe.label_smoothing)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        total += loss.item() * len(ids)
+        seen += len(ids)
+    return total / seen
+
+
+def _optimizer(network: Network, recipe: Recipe, steps: int) -> tuple[Any, Any]:
+    heads = list(network.heads.parameters())
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [each for each in network.encoder.parameters() if each.requires_grad], "lr": recipe.learning_rate},
+            {"params": heads, "lr": recipe.head_learning_rate},
+        ],
+        weight_decay=recipe.weight_decay,
+    )
+    warm_up = max(1, int(steps * recipe.warm_up))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(step / warm_up, max(0.0, (steps - step) / max(1, steps - warm_up)))
+    )
+    return optimizer, schedule
+
+
+def _selection(scores: dict[str, Any]) -> float:
+    return float(np.mean([scores[head]["macro_f1"] for head in ("problems", "kind", "sentiment", "about")]))
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,0 +1,58 @@
+"""What a source hands to the runner, and the ways in which a request can fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from data.errors import RecordError, TrackerError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from data.store import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of a platform.
+
+    `cursor` is kept in the store with the posts (None: leave the kept one); `following` is what to hand to the next
+    fetch of the same walk (None: the walk is done). Spans say what this page looked at, or could not.
+    """
+
+    records: list[dict[str, Any] | RecordError]
+    spans: list[Span] = field(default_factory=list)
+    cursor: Any = None
+    following: Any = None
+    cost_usd: float = 0.0
+
+
+class Stream(Protocol):
+    """One thing to read on a platform: a search, a listing. `fetch` is the only part with a network."""
+
+    source: str
+    name: str
+
+    def fetch(self, state: Any, now: datetime) -> Page:
+        """The next page: from the kept cursor (None at the first time) or the `following` of the page before."""
+
+
+class SourceError(TrackerError):
+    """A platform did not answer as it should."""
+
+
+class TemporaryFailure(SourceError):
+    """It may work in a moment: a time-out, a dropped connection, a 5xx, a malformed body."""
+
+
+class RateLimited(SourceError):
+    """The platform asks to wait, until `reset_at` where it says so."""
+
+    def __init__(self, message: str, reset_at: datetime | None) -> None:
+        super().__init__(message)
+        self.reset_at = reset_at
+
+
+class Refused(SourceError):
+    """It will not work until a person does something: a wrong key, a missing tier, spent credits."""

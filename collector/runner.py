@@ -1,0 +1,134 @@
+"""The runner: waiting, retries, cursors and saving, once for all sources."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import tenacity
+
+from collector.page import RateLimited, Refused, SourceError, TemporaryFailure
+from data.errors import RecordError
+from data.records import Post, parse_post
+from data.store import RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from collector.page import Page, Stream
+    from data.store import Store
+
+log = structlog.get_logger("collector")
+
+ATTEMPTS = 6
+BACKOFF_SECONDS, BACKOFF_CAP_SECONDS = 2, 120
+RATE_LIMIT_CAP_SECONDS = 15 * 60  # the longest window of any platform read
+
+
+class Stopped(Exception):
+    """The person, or the supervisor, asked to stop; what was read is saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Reads streams into a store. `wait` sleeps for some seconds and returns True when asked to stop."""
+
+    store: Store
+    now: Callable[[], datetime]
+    wait: Callable[[float], bool]
+    report: Callable[[str], None] = lambda _line: None
+
+    def collect(self, source: str, streams: Sequence[Stream]) -> RunRecord:
+        """Read each stream of a source from its cursor to its end, page by page, and keep a record of the run.
+
+        A failing stream does not stop the next one. Raises Stopped when asked to stop, with the pages read saved.
+        """
+        run = RunRecord(source, self.now(), outcome="done")
+        try:
+            for stream in streams:
+                try:
+                    self._walk(stream, run)
+                except SourceError as error:
+                    run.outcome = "refused" if isinstance(error, Refused) else "failed"
+                    run.note = str(error)
+                    log.warning("stream failed", source=source, stream=stream.name, outcome=run.outcome, reason=str(error))
+        except Stopped:
+            run.outcome = "stopped"
+            raise
+        finally:
+            run.ended_at = self.now()
+            self.store.save_run(run)
+            log.info("run ended", source=source, outcome=run.outcome, fetched=run.fetched, new=run.new)
+        return run
+
+    def _walk(self, stream: Stream, run: RunRecord) -> None:
+        state = self.store.cursor(stream.source, stream.name)
+        while True:
+            page = self._fetch(stream, state, run)
+            posts = self._posts(page, run)
+            tally = self.store.save_page(
+                posts, source=stream.source, stream=stream.name, cursor=page.cursor, spans=page.spans
+            )
+            run.fetched += len(page.records)
+            run.new += tally.new
+            run.duplicate += tally.duplicate
+            run.dropped += tally.dropped
+            run.gaps += sum(span.gap_reason is not None for span in page.spans)
+            run.cost_usd += page.cost_usd
+            self.report(f"{stream.source} {stream.name}: {run.fetched:,} read, {run.new:,} new")
+            if page.following is None:
+                return
+            if self.wait(0):
+                raise Stopped
+            state = page.following
+
+    def _posts(self, page: Page, run: RunRecord) -> list[Post]:
+        posts = []
+        for record in page.records:
+            try:
+                if isinstance(record, RecordError):
+                    raise record
+                posts.append(parse_post(record, now=self.now()))
+            except RecordError as error:
+                run.dropped += 1
+                log.info("record dropped", source=run.source, reason=str(error))
+        return posts
+
+    def _fetch(self, stream: Stream, state: Any, run: RunRecord) -> Page:
+        def fetch() -> Page:
+            run.requests += 1
+            return stream.fetch(state, self.now())
+
+        def sleep(seconds: float) -> None:
+            if self.wait(seconds):
+                raise Stopped
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((TemporaryFailure, RateLimited)),
+            wait=self._pause,
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            sleep=sleep,
+            before_sleep=lambda state: self._say(stream, state),
+            reraise=True,
+        )
+        return retrying(fetch)
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, RateLimited) and error.reset_at is not None:
+            # A skewed clock on either side must not turn into a stampede or an endless wait.
+            seconds = (error.reset_at - datetime.now(UTC)) / timedelta(seconds=1) + 1
+            return min(max(seconds, 1), RATE_LIMIT_CAP_SECONDS) + random.uniform(0, 2)  # noqa: S311 - jitter
+        ceiling = min(BACKOFF_SECONDS * 2**state.attempt_number, BACKOFF_CAP_SECONDS)
+        return random.uniform(ceiling / 2, ceiling)  # noqa: S311 - jitter
+
+    def _say(self, stream: Stream, state: tenacity.RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        seconds = state.next_action.sleep if state.next_action else 0
+        log.warning("waiting", source=stream.source, stream=stream.name, reason=str(error), seconds=round(seconds))
+        self.report(f"{stream.source} {stream.name}: {error}; trying again in {seconds:.0f} s")
+
+

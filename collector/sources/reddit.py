@@ -1,0 +1,189 @@
+"""Reddit through praw: a search over all of Reddit, and the comments of the named subreddits that mention a term."""
+
+from __future__ import annotations
+
+import html
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import praw
+import prawcore
+
+from collector.page import Page, RateLimited, Refused, TemporaryFailure
+from data.errors import InputError, RecordError
+from data.store import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from collector.page import Stream
+    from data.settings import Settings
+
+NAME = "reddit"
+PAGE_ITEMS = 100
+TIMEOUT_SECONDS = 30
+USER_AGENT = "ecitizen-tracker (reads posts that mention a public service)"
+GONE = {"[deleted]", "[removed]"}
+
+
+def open_streams(settings: Settings) -> list[Stream]:
+    """The search and the comments. Raises InputError where no credentials are set."""
+    if settings.reddit_client_id is None or settings.reddit_client_secret is None:
+        raise InputError("reddit is off: set REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")
+    addresses = {"reddit_url": settings.reddit_url, "oauth_url": settings.reddit_url} if settings.reddit_url else {}
+    reddit = praw.Reddit(
+        client_id=settings.reddit_client_id.get_secret_value(),
+        client_secret=settings.reddit_client_secret.get_secret_value(),
+        user_agent=USER_AGENT,
+        timeout=TIMEOUT_SECONDS,
+        ratelimit_seconds=0,
+        check_for_updates=False,
+        check_for_async=False,
+        **addresses,
+    )
+    return [Listing(reddit, "search", settings), Listing(reddit, "comments", settings)]
+
+
+class Listing:
+    """A listing, newest first, read down to where the last walk began.
+
+    The kept cursor is `{"floor": TIME}` and moves only when a walk is done: Reddit's pages cost nothing and shift while
+    they are read, so a walk that was cut off begins again at the top.
+    """
+
+    source = NAME
+
+    def __init__(self, reddit: praw.Reddit, name: str, settings: Settings) -> None:
+        self.name = name
+        self._reddit = reddit
+        self._terms = tuple(term.lower() for term in settings.terms)
+        self._query = " OR ".join(f'"{term.lstrip("#@")}"' for term in dict.fromkeys(settings.terms))
+        self._subreddits = "+".join(settings.subreddits)
+
+    def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
+        """One page of at most 100 items; see `collector.page`."""
+        state = state or {}
+        top = datetime.fromisoformat(state.get("top") or now.isoformat())
+        floor = datetime.fromisoformat(state["floor"]) if "floor" in state else None
+        items = self._request(state.get("after"))
+
+        times = [moment for item in items if (moment := _created(item)) is not None]
+        oldest = min(times, default=top)
+        found = [record(item) for item in items if self.name == "search" or self._mentions(item)]
+        after = str(items[-1]["name"]) if len(items) >= PAGE_ITEMS and items[-1].get("name") else None
+        if after is not None and after == state.get("after"):
+            raise TemporaryFailure("reddit gave the same page twice")
+        if after is not None and (floor is None or oldest > floor):
+            following = {"top": top.isoformat(), "after": after} | ({"floor": floor.isoformat()} if floor else {})
+            return Page(found, [Span(min(oldest, top), top)], None, following)
+        cursor = {"floor": top.isoformat()}
+        if floor is None:
+            return Page(found, [Span(min(oldest, top), top)], cursor)
+        if oldest <= floor or not self._exhausted(state, items):
+            return Page(found, [Span(min(floor, top), top)], cursor)
+        gap = Span(floor, oldest, "further back than the 1,000 newest that Reddit lists")
+        return Page(found, [Span(oldest, top), gap], cursor)
+
+    def _exhausted(self, state: dict[str, Any], items: list[dict[str, Any]]) -> bool:
+        """Whether the listing ended because Reddit lists no more, and not because nothing older matches."""
+        pages_before = state.get("after") is not None
+        return pages_before and len(items) < PAGE_ITEMS
+
+    def _mentions(self, item: Mapping[str, Any]) -> bool:
+        body = str(item.get("body") or "").lower()
+        return any(term in body for term in self._terms)
+
+    def _request(self, after: str | None) -> list[dict[str, Any]]:
+        params = {"after": after} if after else {}
+        try:
+            if self.name == "search":
+                subreddit = self._reddit.subreddit("all")
+                listing = subreddit.search(self._query, sort="new", limit=PAGE_ITEMS, params=params)
+            else:
+                listing = self._reddit.subreddit(self._subreddits).comments(limit=PAGE_ITEMS, params=params)
+            # vars: an attribute that is not there would make praw ask Reddit for it, one request an item.
+            return [_plain(vars(item)) for item in listing]
+        except prawcore.TooManyRequests as error:
+            seconds = error.retry_after
+            at = datetime.fromtimestamp(datetime.now(UTC).timestamp() + float(seconds), UTC) if seconds else None
+            raise RateLimited("reddit asks to wait", at) from None
+        except (prawcore.OAuthException, prawcore.InvalidToken, prawcore.ResponseException) as error:
+            raise _failure(error) from None
+        except KeyError:  # prawcore, on repeated 401 without a header
+            raise Refused("reddit refused the token (401): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET") from None
+        except (prawcore.PrawcoreException, praw.exceptions.PRAWException, ValueError, TypeError, AttributeError) as error:
+            raise TemporaryFailure(f"reddit gave no usable answer ({type(error).__name__})") from None
+
+
+def _failure(error: Exception) -> Refused | TemporaryFailure:
+    if isinstance(error, prawcore.OAuthException):
+        return Refused("reddit refused the application: check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in {401, 403}:
+        return Refused(f"reddit refused the application ({status}): check its credentials and that it is approved")
+    if status == 404:
+        return Refused("reddit knows no such subreddit (404): check `subreddits` in tracker.toml")
+    return TemporaryFailure(f"reddit is failing ({status})")
+
+
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
+    author = fields.get("author")
+    return fields | {"author": str(author) if author is not None else None}
+
+
+def _created(item: Mapping[str, Any]) -> datetime | None:
+    created = item.get("created_utc")
+    try:
+        return datetime.fromtimestamp(float(created), UTC) if created is not None else None
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def is_listing(value: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is a listing of Reddit's API."""
+    return value.get("kind") == "Listing" and isinstance(value.get("data"), dict)
+
+
+def is_item(value: Mapping[str, Any]) -> bool:
+    """Whether a JSON object is a submission or a comment, as in Reddit's archives."""
+    if value.get("kind") in {"t1", "t3"} and isinstance(value.get("data"), dict):
+        return True
+    return "created_utc" in value and ("body" in value or "selftext" in value or "title" in value)
+
+
+def records(listing: Mapping[str, Any]) -> Iterator[dict[str, Any] | RecordError]:
+    """The items of a listing as records."""
+    children = listing["data"].get("children")
+    for child in children if isinstance(children, list) else []:
+        if isinstance(child, dict) and child.get("kind") in {"t1", "t3"}:
+            yield record(child)
+
+
+def record(item: Mapping[str, Any]) -> dict[str, Any] | RecordError:
+    """A submission (title and text) or a comment as a record; the id carries Reddit's type: `t3_…`, `t1_…`."""
+    if isinstance(item.get("data"), dict):
+        item = item["data"]
+    is_comment = "body" in item
+    identifier = item.get("name") or item.get("id")
+    if not isinstance(identifier, str) or not identifier:
+        return RecordError("id is missing")
+    if not identifier.startswith(("t1_", "t3_")):
+        identifier = ("t1_" if is_comment else "t3_") + identifier
+    parts = [item.get("body")] if is_comment else [item.get("title"), item.get("selftext")]
+    if any(part in GONE for part in parts):
+        return RecordError("deleted at Reddit")
+    if any(part is not None and not isinstance(part, str) for part in parts):
+        return RecordError("text must be text")
+    moment = _created(item)
+    author = item.get("author")
+    crosspost = item.get("crosspost_parent")
+    return {
+        "source": NAME,
+        "id": identifier,
+        "created_at": moment,
+        "text": html.unescape("\n\n".join(part for part in parts if part)),
+        "author": None if author in GONE else author,
+        "author_id": item.get("author_fullname"),
+        "repost_of": crosspost if isinstance(crosspost, str) else None,
+        "reply_to": item.get("parent_id") if is_comment else None,
+    }

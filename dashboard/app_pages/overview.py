@@ -1,0 +1,290 @@
+"""The first page: is something wrong, what, for how many, since when, and what did the officials say."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+import pandas as pd
+import streamlit as st
+
+from dashboard import charts, volume
+from dashboard.strings import LANGUAGES, label_name, say
+from data.errors import TrackerError
+from data.labels import PROBLEMS
+from data.official import NAIROBI
+from data.settings import Settings, load_settings
+from data.store import Store, open_store
+
+REFRESH_SECONDS = 60
+CACHE_SECONDS = 20
+SHOWN_POSTS = 500
+PERIODS = ("1", "3", "7", "14", "all", "dates")
+STATUS_COLOURS = {"above": "red", "usual": "green", "cannot_tell": "orange", "blind": "orange", "empty": "gray"}
+
+
+@st.cache_resource
+def _store(url: str) -> Store:
+    return open_store(load_settings(database_url=url))
+
+
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=32)
+def _read(url: str, window: volume.Window) -> dict:
+    engine = _store(url).engine
+    posts = volume.load_posts(engine, window)
+    found = volume.complaints(posts)
+    return {
+        "posts": found,
+        "volume": volume.volume_by_problem(posts, window),
+        "sentiment": volume.sentiment_over_time(posts, window),
+        "lanes": volume.lanes(posts, window),
+        "shares": volume.problem_shares(posts),
+        "official": volume.official_messages(engine, window),
+        "holes": volume.not_looked_at(engine, window),
+    }
+
+
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=4)
+def _status(url: str, now: datetime) -> volume.Status:
+    return volume.status_line(_store(url).engine, now)
+
+
+def _shown(moment: datetime | None, language: str) -> str:
+    return f"{moment.astimezone(NAIROBI):%a %d %b %Y %H:%M}" if moment else say(language, "never")
+
+
+def _choose_window(url: str, now: datetime, language: str) -> volume.Window:
+    options = volume.choices(_store(url).engine)
+    with st.sidebar:
+        st.header(say(language, "filters"))
+        period = st.selectbox(
+            say(language, "period"),
+            PERIODS,
+            index=PERIODS.index("7"),
+            format_func=lambda choice: say(language, f"period_{choice}"),
+            key="period",
+            bind="query-params",
+        )
+        from_at, to_at = _period(period, url, now, language)
+        problems = st.multiselect(
+            say(language, "problem"),
+            [*PROBLEMS, volume.NO_PROBLEM],
+            format_func=lambda problem: label_name(language, problem),
+            placeholder=say(language, "everything"),
+            key="problem",
+            bind="query-params",
+        )
+        sources = st.multiselect(
+            say(language, "source"), options["sources"], placeholder=say(language, "everything"), key="source", bind="query-params"
+        )
+        langs = st.multiselect(
+            say(language, "lang"), options["langs"], placeholder=say(language, "everything"), key="lang", bind="query-params"
+        )
+    return volume.Window(from_at, to_at, tuple(problems), tuple(sources), tuple(langs))
+
+
+def _period(period: str, url: str, now: datetime, language: str) -> tuple[datetime, datetime]:
+    # Whole minutes, so that the cache serves every viewer of the same minute.
+    to_at = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    if period == "all":
+        span = volume.time_span(_store(url).engine, now)
+        return (span[0], to_at) if span else (to_at - timedelta(days=1), to_at)
+    if period == "dates":
+        today = now.astimezone(NAIROBI).date()
+        chosen = st.date_input(say(language, "days"), (today - timedelta(days=6), today), max_value=today, key="days")
+        first, last = (chosen[0], chosen[-1]) if isinstance(chosen, tuple) and chosen else (today, today)
+        begin = datetime.combine(first, time(), NAIROBI)
+        return begin, min(datetime.combine(last, time(), NAIROBI) + timedelta(days=1), to_at)
+    return to_at - timedelta(days=int(period)), to_at
+
+
+def _status_block(status: volume.Status, language: str) -> None:
+    word = say(language, f"word_{status.word}")
+    st.markdown(f"### :{STATUS_COLOURS[status.word]}[●] {word}")
+    st.markdown(
+        say(
+            language,
+            f"status_{status.word}",
+            people=status.people_last_hour,
+            usual=status.usual or 0,
+            looked=_shown(status.looked_until, language),
+        )
+    )
+    st.caption(
+        say(
+            language,
+            "facts",
+            newest=_shown(status.newest_post, language),
+            looked=_shown(status.looked_until, language),
+            waiting=f"{status.waiting:,}",
+        )
+    )
+
+
+def _metrics(found: dict, window: volume.Window, language: str) -> None:
+    shares, official = found["shares"], found["official"]
+    named = shares[shares["problem"] != volume.NO_PROBLEM]
+    columns = st.columns(4)
+    columns[0].metric(say(language, "people_complaining"), f"{found['posts']['person'].nunique():,}", border=True)
+    if not named.empty and named.iloc[0]["people"]:
+        top = named.iloc[0]
+        columns[1].metric(
+            say(language, "share_of", problem=label_name(language, top["problem"])), f"{top['share']:.0%}", border=True
+        )
+    if not found["volume"].empty:
+        by_bar = found["volume"].groupby("bucket")["people"].sum()
+        columns[2].metric(
+            say(language, "peak"),
+            f"{by_bar.max():,}",
+            f"{by_bar.idxmax():%a %d %b %H:%M}",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
+    spoke = official[official["status"].isin(["acknowledged", "update", "resolved", "workaround"])]
+    if spoke.empty:
+        columns[3].metric(say(language, "first_official"), say(language, "none"), border=True)
+    else:
+        first = spoke.iloc[0]
+        form = {"day": "%a %d %b", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}[first["precision"]]
+        columns[3].metric(
+            say(language, "first_official"),
+            first["who"],
+            f"{label_name(language, first['status'])}, {first['from_at'].strftime(form)}",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+        )
+
+
+def _posts_table(posts: pd.DataFrame, language: str) -> None:
+    shown = posts.head(SHOWN_POSTS)
+    table = pd.DataFrame(
+        {
+            # Text, not a moment: a moment would be shifted into the viewer's zone.
+            "at": [f"{moment:%a %d %b %Y %H:%M}" for moment in shown["at"]],
+            "text": list(shown["text"]),
+            "problems": [", ".join(label_name(language, problem) for problem in problems) for problems in shown["problems"]],
+            "sentiment": [label_name(language, value) for value in shown["sentiment"]],
+            "lang": list(shown["lang"]),
+            "services": [", ".join(services) for services in shown["services"]],
+            "unsure": list(shown["unsure"]),
+            "source": list(shown["source"]),
+            "link": [
+                None if synthetic else volume.link_of(source, identifier)
+                for source, identifier, synthetic in zip(shown["source"], shown["id"], shown["synthetic"], strict=True)
+            ],
+        }
+    )
+    names = {name: say(language, f"column_{name}") for name in table.columns}
+    settings = {name: st.column_config.TextColumn(title) for name, title in names.items()}
+    settings["text"] = st.column_config.TextColumn(names["text"], width="large")
+    settings["unsure"] = st.column_config.CheckboxColumn(names["unsure"])
+    settings["link"] = st.column_config.LinkColumn(names["link"], display_text=say(language, "open"))
+    st.dataframe(table, column_config=settings, hide_index=True, width="stretch", height=380, row_height=60)
+    st.caption(say(language, "posts_note", shown=len(shown), total=len(posts)))
+
+
+def _behind(found: dict, window: volume.Window, chosen: list[dict], language: str) -> None:
+    posts = found["posts"]
+    if chosen:
+        posts = volume.in_buckets(posts, window)
+        picked = pd.Series(data=False, index=posts.index)
+        for bar in chosen:
+            moment = posts["bucket"].dt.strftime("%a %d %b %H:%M")
+            picked |= (moment == bar.get("when")) & (posts["main_problem"] == bar.get("key"))
+        posts = posts[picked]
+        first = chosen[0]
+        st.subheader(
+            say(language, "posts_of_bar", when=first.get("when"), problem=label_name(language, str(first.get("key"))))
+        )
+    else:
+        st.subheader(say(language, "posts"))
+    if posts.empty:
+        st.info(say(language, "posts_none"))
+    else:
+        _posts_table(posts, language)
+
+
+def _official_table(official: pd.DataFrame, language: str) -> None:
+    st.subheader(say(language, "official"))
+    if official.empty:
+        st.info(say(language, "official_none"))
+        return
+    form = {"day": "%a %d %b %Y", "hour": "%a %d %b %Y ~%H:00", "minute": "%a %d %b %Y %H:%M"}
+    table = pd.DataFrame(
+        {
+            "at": [row.from_at.strftime(form[row.precision]) for row in official.itertuples()],
+            "who": list(official["who"]),
+            "status": [label_name(language, status) for status in official["status"]],
+            "scope": [say(language, scope) for scope in official["scope"]],
+            "text": list(official["text"]),
+            "source": [url or "" for url in official["url"]],
+        }
+    )
+    settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in table.columns}
+    settings["text"] = st.column_config.TextColumn(say(language, "column_text"), width="large")
+    st.dataframe(table, column_config=settings, hide_index=True, width="stretch")
+
+
+@st.fragment(run_every=REFRESH_SECONDS)
+def _page(url: str, settings: Settings, window_of: object, language: str) -> None:
+    """All that follows the clock. `window_of` is the window chosen outside, which moves on with the clock."""
+    now = settings.now()
+    window = window_of
+    assert isinstance(window, volume.Window)
+    if st.session_state.get("period", "7") != "dates":
+        shift = now.replace(second=0, microsecond=0) + timedelta(minutes=1) - window.to_at
+        window = volume.Window(window.from_at + shift, window.to_at + shift, window.problems, window.sources, window.langs)
+    st.caption(say(language, "now", now=_shown(now, language)))
+    with st.spinner(say(language, "reading"), show_time=True):
+        status = _status(url, now.replace(second=0, microsecond=0))
+        found = _read(url, window)
+    _status_block(status, language)
+    if status.word == "empty":
+        return
+    if status.newest_post is not None and found["posts"].empty and _store(url).active_model() is None:
+        st.warning(say(language, "unlabelled", waiting=status.waiting))
+        return
+    if found["holes"] == [(window.from_at, window.to_at)]:
+        st.warning(say(language, "no_coverage"))
+    _metrics(found, window, language)
+    st.subheader(say(language, "volume"))
+    chart = charts.volume_chart(found["volume"], found["official"], found["holes"], window, language)
+    event = st.altair_chart(chart, width="stretch", on_select="rerun", selection_mode=charts.BAR_SELECTION, key="volume")
+    st.caption(say(language, "volume_note"))
+    chosen = list((event.get("selection") or {}).get(charts.BAR_SELECTION) or [])
+    left, right = st.columns([2, 3])
+    with left:
+        st.subheader(say(language, "shares"))
+        st.altair_chart(charts.shares_chart(found["shares"], language), width="stretch", key="shares")
+        st.caption(say(language, "shares_note"))
+    with right:
+        st.subheader(say(language, "sentiment"))
+        st.altair_chart(charts.sentiment_chart(found["sentiment"], window, language), width="stretch", key="sentiments")
+        st.caption(say(language, "lanes"))
+        st.altair_chart(charts.lanes_chart(found["lanes"], window, language), width="stretch", key="lanes")
+    _behind(found, window, chosen, language)
+    _official_table(found["official"], language)
+    st.caption(say(language, "model", model=_store(url).active_model() or "-"))
+
+
+def _render() -> None:
+    with st.sidebar:
+        language = st.radio(
+            "Language / Lugha", list(LANGUAGES), format_func=LANGUAGES.__getitem__, horizontal=True, key="ui", bind="query-params"
+        )
+    st.title(say(language, "title"))
+    try:
+        settings = load_settings()
+        store = _store(settings.database_url)
+        if store.synthetic():
+            st.warning(say(language, "demo"), icon="⚠️")
+        if settings.pretends:
+            st.info(say(language, "pretended", now=_shown(settings.now(), language)), icon="🕰️")
+        window = _choose_window(settings.database_url, settings.now(), language)
+        _page(settings.database_url, settings, window, language)
+    except TrackerError as error:
+        st.error(say(language, "failed", reason=error))
+
+
+_render()

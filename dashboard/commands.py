@@ -1,0 +1,121 @@
+"""The commands `dashboard` and `export`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data.console import one_line_errors, print_json, progress_bar, say, set_up_logs
+from data.errors import InputError
+from data.labels import ABOUTS, KINDS, LANGUAGES, PROBLEMS
+from data.records import parse_time
+from data.settings import load_settings
+from data.store import open_store
+
+app = typer.Typer()
+
+DEFAULT_PORT = 8501
+
+
+def server_command(port: int, address: str = "localhost") -> list[str]:
+    """The page server as a command line."""
+    options = {
+        "server.port": port,
+        "server.address": address,
+        "server.headless": "true",
+        "browser.gatherUsageStats": "false",
+        "client.toolbarMode": "viewer",
+        "client.showErrorDetails": "none",
+        "theme.primaryColor": "#0072B2",
+    }
+    page = Path(__file__).with_name("app.py")
+    return [sys.executable, "-m", "streamlit", "run", str(page), *(f"--{name}={value}" for name, value in options.items())]
+
+
+@app.command(epilog="Example: tracker dashboard --port 8600")
+def dashboard(
+    port: Annotated[int, typer.Option(help="Where the page is served.", min=1, max=65535)] = DEFAULT_PORT,
+    address: Annotated[str, typer.Option(help="Which address listens; the page has no log-in, so not the world's.")] = "localhost",
+) -> None:
+    """Serve the page alone."""
+    set_up_logs()
+    with one_line_errors():
+        settings = load_settings()
+        open_store(settings).close()
+        say(f"the page: http://{address}:{port}")
+        command = server_command(port, address)
+        os.execv(command[0], command)  # noqa: S606 - the same interpreter
+
+
+@app.command(epilog="Example: tracker export march.csv --from 2026-03-01 --to 2026-03-08 --kind complaint")
+def export(
+    out: Annotated[Path, typer.Argument(metavar="OUT.csv|.jsonl|.parquet")],
+    from_: Annotated[str | None, typer.Option("--from", metavar="T")] = None,
+    to: Annotated[str | None, typer.Option(metavar="T")] = None,
+    problem: Annotated[str | None, typer.Option()] = None,
+    kind: Annotated[str | None, typer.Option()] = None,
+    about: Annotated[str | None, typer.Option()] = None,
+    source: Annotated[str | None, typer.Option()] = None,
+    lang: Annotated[str | None, typer.Option()] = None,
+    tier: Annotated[str, typer.Option(help="public: ids and labels; partner: redacted text; aggregate: counts.")] = "partner",
+    sample: Annotated[int | None, typer.Option(metavar="N", help="So many posts, with their weights.", min=1)] = None,
+    by: Annotated[str | None, typer.Option(metavar="FIELD", help="Sample within each value of this field.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the data card.")] = False,
+) -> None:
+    """Write labelled posts to a file, with a data card beside it."""
+    set_up_logs()
+    with one_line_errors():
+        from dashboard.export import SAMPLE_FIELDS, TIERS, Selection, write_export
+
+        for name, value, allowed in (
+            ("--tier", tier, TIERS),
+            ("--problem", problem, PROBLEMS),
+            ("--kind", kind, KINDS),
+            ("--about", about, ABOUTS),
+            ("--lang", lang, LANGUAGES),
+            ("--by", by, SAMPLE_FIELDS),
+        ):
+            if value is not None and value not in allowed:
+                raise InputError(f"{name} must be one of {', '.join(allowed)}")
+        if sample is None and (by is not None or seed is not None):
+            raise InputError("--by and --seed go with --sample")
+        if sample is not None and tier == "aggregate":
+            raise InputError("--sample gives posts; with --tier aggregate there are only counts")
+        selection = Selection(_moment("--from", from_), _moment("--to", to), problem, kind, about, source, lang)
+        settings = load_settings()
+        store = open_store(settings)
+        with progress_bar(out.name, None) as progress:
+            card = write_export(
+                store.engine,
+                out,
+                selection,
+                tier=tier,
+                now=settings.now(),
+                pretended=settings.pretends,
+                version=version("ecitizen-tracker"),
+                sample=sample,
+                sample_by=by,
+                seed=seed,
+                progress=progress,
+            )
+        store.record_export({name: card[name] for name in ("sha256", "rows", "tier", "selection")})
+        store.close()
+        say(f"{out}: {card['rows']:,} rows, {tier}; the data card is {out.name}.card.json")
+        if as_json:
+            print_json(card)
+
+
+def _moment(name: str, value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise InputError(f"{name} is not an ISO 8601 time, such as 2026-03-05T06:00:00+03:00") from None

@@ -1,0 +1,270 @@
+"""Labelled datasets for others: JSONL, CSV or Parquet, each with a data card beside it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, select
+
+from data import tables
+from data.errors import InputError
+from data.official import NAIROBI
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+TIERS = ("public", "partner", "aggregate")
+BATCH_ROWS = 5_000
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_LABEL_FIELDS = (
+    "problems",
+    "scores",
+    "kind",
+    "kind_score",
+    "sentiment",
+    "sentiment_score",
+    "about",
+    "about_score",
+    "lang",
+    "unsure",
+    "services",
+    "status",
+    "scope",
+    "model",
+    "labelled_at",
+)
+_POST_FIELDS = ("source", "id", "created_at", "text", "author", "platform_lang", "repost_of", "reply_to", "links", "fingerprint", "synthetic")
+FIELDS = {
+    "partner": (*_POST_FIELDS, *_LABEL_FIELDS),
+    "public": ("source", "id", "fingerprint", "synthetic", *_LABEL_FIELDS),
+    "aggregate": ("day", "source", "lang", "kind", "about", "problem", "posts", "synthetic"),
+}
+SAMPLE_FIELDS = ("source", "kind", "about", "sentiment", "lang")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which posts to hand out; None means all."""
+
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    problem: str | None = None
+    kind: str | None = None
+    about: str | None = None
+    source: str | None = None
+    lang: str | None = None
+
+
+def write_export(
+    engine: Engine,
+    path: Path,
+    selection: Selection,
+    *,
+    tier: str,
+    now: datetime,
+    pretended: bool,
+    version: str,
+    sample: int | None = None,
+    sample_by: str | None = None,
+    seed: int | None = None,
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> dict[str, Any]:
+    """Write the dataset and `PATH.card.json`, each whole or not at all, and return the card.
+
+    A sample is drawn evenly, or within each value of `sample_by` in proportion, at least one post of each; `weight` says how many posts each stands for.
+    Raises InputError where nothing matches, or the file's ending is none of csv, jsonl, parquet.
+    """
+    writer = {".csv": _csv_file, ".jsonl": _jsonl_file, ".parquet": _parquet_file}.get(path.suffix.lower())
+    if writer is None:
+        raise InputError(f"{path} must end in .csv, .jsonl or .parquet")
+    if not path.parent.is_dir():
+        raise InputError(f"the folder {path.parent} does not exist; make it first")
+    weights = _sample_weights(engine, selection, sample, sample_by, seed or 0) if sample is not None else None
+    fields = FIELDS[tier] + (("weight",) if weights is not None else ())
+    rows = _aggregate(engine, selection) if tier == "aggregate" else _rows(engine, selection, weights)
+    count, synthetic, models = 0, 0, Counter[str]()
+    draft = path.with_name(path.name + ".part")
+    with writer(draft, fields) as write:
+        while batch := list(islice(rows, BATCH_ROWS)):
+            chosen = [{field: row[field] for field in fields} for row in batch]
+            write(chosen)
+            count += len(chosen)
+            synthetic += sum(bool(row["synthetic"]) for row in chosen)
+            models.update(row["model"] for row in batch if "model" in row)
+            progress(count)
+    if count == 0:
+        draft.unlink()
+        raise InputError("no labelled post matches: widen the filters, or label what the store has with `tracker classify`")
+    card = {
+        "file": path.name,
+        "sha256": _sha256(draft),
+        "rows": count,
+        "tier": tier,
+        "fields": list(fields),
+        "selection": {name: _shown(value) for name, value in asdict(selection).items() if value is not None},
+        "sample": {"posts": sample, "by": sample_by, "seed": seed or 0} if sample is not None else None,
+        "models": dict(models),
+        "synthetic_rows": synthetic,
+        "stamp": "DEMO: rows marked synthetic were written for this project and are not posts of real people" if synthetic else None,
+        "made_at": now.isoformat(),
+        "clock_pretended": pretended,
+        "tracker": version,
+        "schema": tables.SCHEMA_REVISION,
+        "csv": {"encoding": "UTF-8 with BOM", "formula_guard": "an apostrophe before a cell that begins with = + - @, a tab or a return"}
+        if path.suffix.lower() == ".csv"
+        else None,
+        "text": "redacted; names of people in free text are not recognised" if tier == "partner" else "not included",
+        "terms": "X allows publishing ids only; hydrated posts are for a partner, 500 a person a day, never public. "
+        "What authors delete must be deleted in every copy.",
+    }
+    card_path = path.with_name(path.name + ".card.json")
+    card_path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draft.replace(path)
+    return card
+
+
+def _conditions(selection: Selection) -> list[Any]:
+    posts, labels = tables.posts, tables.labels
+    conditions: list[Any] = []
+    if selection.from_at is not None:
+        conditions.append(posts.c.created_at >= selection.from_at)
+    if selection.to_at is not None:
+        conditions.append(posts.c.created_at < selection.to_at)
+    if selection.source is not None:
+        conditions.append(posts.c.source == selection.source)
+    for name in ("kind", "about", "lang"):
+        if (value := getattr(selection, name)) is not None:
+            conditions.append(labels.c[name] == value)
+    if selection.problem is not None:
+        conditions.append(labels.c.problems.like(f'%"{selection.problem}"%'))
+    return conditions
+
+
+def _joined(columns: Iterable[Any]) -> Any:
+    posts, labels, models = tables.posts, tables.labels, tables.models
+    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == models.c.model)
+    return select(*columns).select_from(posts.join(models, models.c.active).join(labels, of_post))
+
+
+def _rows(engine: Engine, selection: Selection, weights: dict[tuple[str, str], float] | None) -> Iterator[dict[str, Any]]:
+    columns = [tables.posts.c[name] for name in _POST_FIELDS] + [tables.labels.c[name] for name in _LABEL_FIELDS]
+    query = _joined(columns).where(*_conditions(selection)).order_by(tables.posts.c.created_at, tables.posts.c.id)
+    with engine.connect().execution_options(yield_per=BATCH_ROWS) as connection:
+        for found in connection.execute(query).mappings():
+            row = dict(found)
+            if weights is not None:
+                if (row["source"], row["id"]) not in weights:
+                    continue
+                row["weight"] = weights[row["source"], row["id"]]
+            yield row
+
+
+def _aggregate(engine: Engine, selection: Selection) -> Iterator[dict[str, Any]]:
+    """Posts by day of Nairobi and labels; a post with two problems stands in two rows, one with none under ''."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    for row in _rows(engine, selection, None):
+        day = f"{row['created_at'].astimezone(NAIROBI):%Y-%m-%d}"
+        for problem in row["problems"] or [""]:
+            counts[day, row["source"], row["lang"], row["kind"], row["about"], problem, row["synthetic"]] += 1
+    for (*key, synthetic), posts in sorted(counts.items()):
+        yield dict(zip(FIELDS["aggregate"][:6], key, strict=True)) | {"posts": posts, "synthetic": synthetic}
+
+
+def _sample_weights(
+    engine: Engine, selection: Selection, size: int, by: str | None, seed: int
+) -> dict[tuple[str, str], float]:
+    posts, labels = tables.posts, tables.labels
+    stratum = posts.c.source if by == "source" else labels.c[by] if by else posts.c.source
+    query = _joined([posts.c.source, posts.c.id, stratum.label("stratum")]).where(*_conditions(selection)).order_by(posts.c.source, posts.c.id)
+    members: dict[str, list[tuple[str, str]]] = {}
+    with engine.connect() as connection:
+        for row in connection.execute(query):
+            members.setdefault(row.stratum if by else "", []).append((row.source, row.id))
+    total = sum(map(len, members.values()))
+    generator = random.Random(seed)  # noqa: S311 - a repeatable draw, not a secret
+    weights = {}
+    for _, keys in sorted(members.items()):
+        drawn = min(len(keys), max(1, round(size * len(keys) / total)))
+        for key in generator.sample(keys, drawn):
+            weights[key] = len(keys) / drawn
+    return weights
+
+
+def _shown(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+@contextmanager
+def _jsonl_file(path: Path, _fields: tuple[str, ...]) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+    with path.open("w", encoding="utf-8") as file:
+
+        def write(rows: list[dict[str, Any]]) -> None:
+            file.writelines(json.dumps({name: _shown(value) for name, value in row.items()}, ensure_ascii=False) + "\n" for row in rows)
+
+        yield write
+
+
+@contextmanager
+def _csv_file(path: Path, fields: tuple[str, ...]) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, fields)
+        writer.writeheader()
+        yield lambda rows: writer.writerows(map(_csv_row, rows))
+
+
+def _csv_row(row: dict[str, Any]) -> dict[str, Any]:
+    cells = {name: _cell(value) for name, value in row.items()}
+    if "id" in row:
+        cells["id"] = f"{row['source']}:{row['id']}"
+    return cells
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        value = "|".join(map(str, value))
+    elif isinstance(value, dict):
+        value = json.dumps(value)
+    elif isinstance(value, datetime):
+        value = value.isoformat()
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return value
+
+
+@contextmanager
+def _parquet_file(path: Path, fields: tuple[str, ...]) -> Iterator[Callable[[list[dict[str, Any]]], None]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    moment, texts = pa.timestamp("us", "UTC"), pa.list_(pa.string())
+    types = {"created_at": moment, "labelled_at": moment, "problems": texts, "services": texts, "links": texts}
+    types |= {"unsure": pa.bool_(), "synthetic": pa.bool_(), "posts": pa.int64(), "weight": pa.float64()}
+    types |= dict.fromkeys(("kind_score", "sentiment_score", "about_score"), pa.float64())
+    schema = pa.schema([(name, types.get(name, pa.string())) for name in fields])
+    with pq.ParquetWriter(path, schema) as writer:
+
+        def write(rows: list[dict[str, Any]]) -> None:
+            shown = [row | {"scores": json.dumps(row["scores"])} if "scores" in row else row for row in rows]
+            writer.write_table(pa.Table.from_pylist(shown, schema))
+
+        yield write
+
+
+def _sha256(path: Path) -> str:
+    digest = sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

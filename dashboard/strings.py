@@ -1,0 +1,161 @@
+"""Every text of the pages, in English and Kiswahili."""
+
+from __future__ import annotations
+
+LANGUAGES = {"en": "English", "sw": "Kiswahili"}
+
+_TEXTS: dict[str, tuple[str, str]] = {
+    "title": ("eCitizen outage tracker", "Kifuatiliaji cha matatizo ya eCitizen"),
+    "language": ("Language of the page", "Lugha ya ukurasa"),
+    "demo": (
+        "DEMO: these posts are synthetic, written for this project. The official words are real; their sources are named.",
+        "DEMO: machapisho haya ni ya kubuni, yameandikwa kwa mradi huu. Maneno rasmi ni ya kweli; vyanzo vimetajwa.",
+    ),
+    "pretended": ("The clock is pretended: it shows {now} EAT.", "Saa ni ya kuigiza: inaonyesha {now} EAT."),
+    "now": ("Now {now} EAT · refreshes by itself every minute", "Sasa {now} EAT · hujisasisha kila dakika"),
+    "word_above": ("Above usual", "Zaidi ya kawaida"),
+    "word_usual": ("As usual", "Kama kawaida"),
+    "word_cannot_tell": ("Cannot tell yet", "Bado haijulikani"),
+    "word_blind": ("We are not looking", "Hatuoni kwa sasa"),
+    "word_empty": ("Nothing collected yet", "Hakuna kilichokusanywa bado"),
+    "status_above": (
+        "{people} people complained about eCitizen in the last hour; at this hour it is usually {usual:.0f}.",
+        "Watu {people} wamelalamika kuhusu eCitizen saa iliyopita; kwa kawaida saa hii huwa {usual:.0f}.",
+    ),
+    "status_usual": (
+        "{people} people complained about eCitizen in the last hour; at this hour it is usually {usual:.0f}.",
+        "Watu {people} wamelalamika kuhusu eCitizen saa iliyopita; kwa kawaida saa hii huwa {usual:.0f}.",
+    ),
+    "status_cannot_tell": (
+        "{people} people complained in the last hour, but fewer than 3 earlier days are covered to compare with.",
+        "Watu {people} wamelalamika saa iliyopita, lakini siku za kulinganisha ni chini ya 3.",
+    ),
+    "status_blind": (
+        "No source has been looked at for over 30 minutes (last: {looked}). A quiet chart means nothing now: see `tracker doctor`.",
+        "Hakuna chanzo kilichoangaliwa kwa zaidi ya dakika 30 (mwisho: {looked}). Tazama `tracker doctor`.",
+    ),
+    "status_empty": (
+        "Import a file with `tracker import FILE`, start collecting with `tracker run`, or see the replay with `make demo`.",
+        "Ingiza faili kwa `tracker import FILE`, anza kukusanya kwa `tracker run`, au tazama mfano kwa `make demo`.",
+    ),
+    "facts": (
+        "Newest post {newest} EAT · looked at until {looked} EAT · {waiting} posts wait for a label",
+        "Chapisho jipya {newest} EAT · tumeangalia hadi {looked} EAT · machapisho {waiting} yanasubiri lebo",
+    ),
+    "never": ("never", "kamwe"),
+    "filters": ("Filters", "Vichujio"),
+    "period": ("Period", "Kipindi"),
+    "period_1": ("Last 24 hours", "Saa 24 zilizopita"),
+    "period_3": ("Last 3 days", "Siku 3 zilizopita"),
+    "period_7": ("Last 7 days", "Siku 7 zilizopita"),
+    "period_14": ("Last 14 days", "Siku 14 zilizopita"),
+    "period_all": ("Everything", "Zote"),
+    "period_dates": ("Choose days", "Chagua siku"),
+    "days": ("Days (East Africa Time)", "Siku (saa za Afrika Mashariki)"),
+    "problem": ("Problem", "Tatizo"),
+    "source": ("Source", "Chanzo"),
+    "lang": ("Language of the post", "Lugha ya chapisho"),
+    "everything": ("all", "zote"),
+    "people_complaining": ("People complaining", "Watu wanaolalamika"),
+    "complaints": ("Complaints", "Malalamiko"),
+    "share_of": ("{problem} share", "Sehemu ya {problem}"),
+    "peak": ("Most in a bar", "Kilele"),
+    "first_official": ("First official word", "Neno rasmi la kwanza"),
+    "none": ("none", "hakuna"),
+    "volume": ("People complaining about eCitizen", "Watu wanaolalamika kuhusu eCitizen"),
+    "volume_note": (
+        "Each person once in a bar, under the problem that the model is surest of. People posting, not people affected. "
+        "Above: official messages, as wide as their time is known (a whole day where no hour is). Grey: nobody looked. "
+        "Click a bar to read its posts.",
+        "Kila mtu mara moja kwa kila mhimili, chini ya tatizo ambalo modeli ina uhakika nalo zaidi. Ni watu wanaochapisha, si wote walioathirika. "
+        "Juu: ujumbe rasmi, kwa upana wa muda unaojulikana. Kijivu: hakuna aliyeangalia. Bofya mhimili usome machapisho.",
+    ),
+    "shares": ("What they complain of", "Wanacholalamikia"),
+    "shares_note": (
+        "Share of the people complaining who name each problem; one may name several.",
+        "Sehemu ya wanaolalamika wanaotaja kila tatizo; mtu anaweza kutaja zaidi ya moja.",
+    ),
+    "sentiment": ("Sentiment of posts about eCitizen", "Hisia za machapisho kuhusu eCitizen"),
+    "lanes": (
+        "Beside it, never counted as complaints about eCitizen: rumours, other government services, M-Pesa, banks and networks",
+        "Kando, hazihesabiwi kama malalamiko ya eCitizen: uvumi, huduma nyingine za serikali, M-Pesa, benki na mitandao",
+    ),
+    "official": ("Official messages", "Ujumbe rasmi"),
+    "official_none": (
+        "No official message in this period. Add one with `tracker status add`.",
+        "Hakuna ujumbe rasmi katika kipindi hiki. Ongeza kwa `tracker status add`.",
+    ),
+    "posts": ("The posts", "Machapisho"),
+    "posts_of_bar": ("Posts behind the bar of {when}: {problem}", "Machapisho ya mhimili wa {when}: {problem}"),
+    "posts_note": (
+        "Redacted; authors are not kept. Showing {shown:,} of {total:,}.",
+        "Yamefichwa taarifa binafsi; waandishi hawahifadhiwi. Yanaonyeshwa {shown:,} kati ya {total:,}.",
+    ),
+    "posts_none": ("No complaint in this period with these filters.", "Hakuna lalamiko katika kipindi hiki kwa vichujio hivi."),
+    "no_coverage": (
+        "In this period no source was looked at: an empty chart is not a calm.",
+        "Katika kipindi hiki hakuna chanzo kilichoangaliwa: chati tupu si utulivu.",
+    ),
+    "reading": ("Reading the store …", "Inasoma hifadhi …"),
+    "failed": ("The page cannot read the store: {reason}", "Ukurasa hauwezi kusoma hifadhi: {reason}"),
+    "unlabelled": (
+        "{waiting:,} posts are stored, none is labelled yet: run `tracker classify`, or `tracker run` for the whole service.",
+        "Machapisho {waiting:,} yamehifadhiwa, hakuna yenye lebo bado: endesha `tracker classify` au `tracker run`.",
+    ),
+    "model": ("Labels by {model}", "Lebo na {model}"),
+    "column_at": ("When (EAT)", "Lini (EAT)"),
+    "column_text": ("Text", "Maandishi"),
+    "column_problems": ("Problems", "Matatizo"),
+    "column_kind": ("Kind", "Aina"),
+    "column_sentiment": ("Sentiment", "Hisia"),
+    "column_lang": ("Language", "Lugha"),
+    "column_services": ("Services", "Huduma"),
+    "column_unsure": ("Unsure", "Si hakika"),
+    "column_link": ("Post", "Chapisho"),
+    "open": ("open", "fungua"),
+    "column_who": ("Who", "Nani"),
+    "column_status": ("Status", "Hali"),
+    "column_scope": ("To", "Kwa"),
+    "column_source": ("Source", "Chanzo"),
+    "statement": ("everyone", "wote"),
+    "reply": ("one person", "mtu mmoja"),
+}
+
+# Names of labels as people read them.
+_LABELS: dict[str, tuple[str, str]] = {
+    "outage": ("outage", "mfumo kuzimwa"),
+    "lockout": ("lockout", "kushindwa kuingia"),
+    "payment": ("payment", "malipo"),
+    "slow": ("slow", "mwendo wa polepole"),
+    "delay": ("delay", "kuchelewa"),
+    "service_error": ("service error", "hitilafu ya huduma"),
+    "support": ("support", "usaidizi"),
+    "security": ("security", "usalama"),
+    "none named": ("none named", "halijatajwa"),
+    "negative": ("negative", "hasi"),
+    "neutral": ("neutral", "wastani"),
+    "positive": ("positive", "chanya"),
+    "rumour": ("rumour", "uvumi"),
+    "government": ("other government service", "huduma nyingine ya serikali"),
+    "dependency": ("M-Pesa, bank or network", "M-Pesa, benki au mtandao"),
+    "acknowledged": ("acknowledged", "imekiriwa"),
+    "update": ("update", "taarifa"),
+    "resolved": ("resolved", "imetatuliwa"),
+    "workaround": ("workaround", "njia mbadala"),
+    "maintenance": ("maintenance", "matengenezo"),
+    "denial": ("denial", "kanusho"),
+    "notice": ("notice", "tangazo"),
+    "help": ("help", "msaada"),
+}
+
+
+def say(language: str, name: str, **values: object) -> str:
+    """The text `name` in a language of LANGUAGES, with its values filled in."""
+    english, kiswahili = _TEXTS[name]
+    return (kiswahili if language == "sw" else english).format(**values)
+
+
+def label_name(language: str, label: str) -> str:
+    """A label as people read it; a label without a name of its own stays as it is."""
+    english, kiswahili = _LABELS.get(label, (label, label))
+    return kiswahili if language == "sw" else english

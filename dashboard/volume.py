@@ -1,0 +1,303 @@
+"""How many people complain, of what, when: from the store to tables. No Streamlit here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from sqlalchemy import and_, func, select
+
+from data import tables
+from data.labels import PROBLEMS, SENTIMENTS
+from data.official import NAIROBI
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Engine
+
+NO_PROBLEM = "none named"
+# The status line compares the last hour with the same hour of so many days before.
+USUAL_DAYS = 14
+LEAST_USUAL_DAYS = 3
+ABOVE_USUAL_PEOPLE = 5
+ABOVE_USUAL_TIMES = 3.0
+STALE_AFTER = timedelta(minutes=30)
+MAX_POSTS = 200_000
+_POST_COLUMNS = [
+    "source",
+    "id",
+    "at",
+    "text",
+    "person",
+    "synthetic",
+    "problems",
+    "main_problem",
+    "kind",
+    "sentiment",
+    "about",
+    "lang",
+    "unsure",
+    "services",
+]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of time and what of it to show; empty tuples mean everything."""
+
+    from_at: datetime
+    to_at: datetime
+    problems: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    langs: tuple[str, ...] = ()
+
+    @property
+    def bucket(self) -> timedelta:
+        """The width of a bar: some 60 to 200 of them fill the chart."""
+        length = self.to_at - self.from_at
+        for limit, width in ((1, 0.25), (4, 0.5), (8, 1), (16, 3), (45, 6)):
+            if length <= timedelta(days=limit):
+                return timedelta(hours=width)
+        return timedelta(days=1)
+
+
+def load_posts(engine: Engine, window: Window) -> pd.DataFrame:
+    """The labelled posts of a window, the newest MAX_POSTS at most, `at` in East Africa Time.
+
+    `main_problem` is the problem that the model is surest of; `person` tells authors apart, a post without one is its own.
+    """
+    posts, labels, models = tables.posts, tables.labels, tables.models
+    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == models.c.model)
+    query = (
+        select(
+            posts.c.source,
+            posts.c.id,
+            posts.c.created_at.label("at"),
+            posts.c.text,
+            posts.c.author,
+            posts.c.synthetic,
+            labels.c.problems,
+            labels.c.scores,
+            labels.c.kind,
+            labels.c.sentiment,
+            labels.c.about,
+            labels.c.lang,
+            labels.c.unsure,
+            labels.c.services,
+        )
+        .select_from(posts.join(models, models.c.active).join(labels, of_post))
+        .where(posts.c.created_at >= window.from_at, posts.c.created_at < window.to_at)
+        .order_by(posts.c.created_at.desc())
+        .limit(MAX_POSTS)
+    )
+    if window.sources:
+        query = query.where(posts.c.source.in_(window.sources))
+    if window.langs:
+        query = query.where(labels.c.lang.in_(window.langs))
+    with engine.connect() as connection:
+        rows = [_row(row) for row in connection.execute(query).mappings()]
+    frame = pd.DataFrame(rows, columns=_POST_COLUMNS)
+    frame["at"] = pd.to_datetime(frame["at"], utc=True).dt.tz_convert(NAIROBI)
+    if window.problems:
+        wanted = set(window.problems)
+        frame = frame[[bool(wanted.intersection(problems or [NO_PROBLEM])) for problems in frame["problems"]]]
+    return frame.reset_index(drop=True)
+
+
+def _row(row: Any) -> dict[str, Any]:
+    problems = row["problems"]
+    main = max(problems, key=lambda problem: row["scores"].get(problem, 0.0)) if problems else NO_PROBLEM
+    person = row["author"] or f"{row['source']}:{row['id']}"
+    return dict(row) | {"main_problem": main, "person": person}
+
+
+def complaints(posts: pd.DataFrame) -> pd.DataFrame:
+    """What counts: kind `complaint`, about `ecitizen`."""
+    return posts[(posts["kind"] == "complaint") & (posts["about"] == "ecitizen")]
+
+
+def in_buckets(posts: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """The posts with `bucket`, the begin of their bar, which starts on whole hours or days of Nairobi."""
+    if posts.empty:
+        return posts.assign(bucket=posts["at"])
+    # Floor on the wall clock of Nairobi, which knows no summer time.
+    wall = posts["at"].dt.tz_localize(None).dt.floor(pd.Timedelta(window.bucket))
+    return posts.assign(bucket=wall.dt.tz_localize(NAIROBI))
+
+
+def people_by(posts: pd.DataFrame, window: Window, column: str) -> pd.DataFrame:
+    """`bucket`, `column`, `people`: each person once in a bucket, under their latest post's value."""
+    once = in_buckets(posts, window).drop_duplicates(["bucket", "person"])
+    counted = once.groupby(["bucket", column], observed=True).size().rename("people").reset_index()
+    return counted.astype({"people": int})
+
+
+def volume_by_problem(posts: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """People complaining by bucket and main problem."""
+    return people_by(complaints(posts), window, "main_problem")
+
+
+def sentiment_over_time(posts: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """People by bucket and sentiment among all posts about eCitizen that are not the officials'."""
+    about = posts[(posts["about"] == "ecitizen") & (posts["kind"] != "official")]
+    counted = people_by(about, window, "sentiment")
+    return counted[counted["sentiment"].isin(SENTIMENTS)]
+
+
+def lanes(posts: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """What is shown beside the complaints and never added to them: `bucket`, `lane`, `people`."""
+    rumours = posts[posts["kind"] == "rumour"].assign(lane="rumour")
+    others = posts[(posts["kind"] == "complaint") & posts["about"].isin(["government", "dependency"])]
+    return people_by(pd.concat([rumours, others.assign(lane=others["about"])]), window, "lane")
+
+
+def problem_shares(posts: pd.DataFrame) -> pd.DataFrame:
+    """`problem`, `people`, `share`: of the people complaining, how many name each problem; a person may name several."""
+    found = complaints(posts)
+    total = found["person"].nunique()
+    named = found.assign(problem=[problems or [NO_PROBLEM] for problems in found["problems"]]).explode("problem")
+    people = named.groupby("problem")["person"].nunique().rename("people")
+    frame = people.reindex([*PROBLEMS, NO_PROBLEM]).fillna(0).astype(int).reset_index()
+    frame["share"] = frame["people"] / total if total else 0.0
+    return frame.sort_values("people", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def official_messages(engine: Engine, window: Window) -> pd.DataFrame:
+    """The official messages that touch a window, with `from_at` and `until_at`: as wide as the time's precision."""
+    table = tables.official_messages
+    query = select(table).where(table.c.at < window.to_at, table.c.at >= window.from_at - timedelta(days=1)).order_by(table.c.at, table.c.id)
+    with engine.connect() as connection:
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+    columns = ["from_at", "until_at", "precision", "who", "from_ecitizen", "status", "scope", "text", "url", "synthetic"]
+    width = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(0)}
+    for row in rows:
+        row["from_at"] = row["at"].astimezone(NAIROBI)
+        row["until_at"] = row["from_at"] + width[row["precision"]]
+        row["who"] = row["office"] or row["account"]
+    frame = pd.DataFrame(rows, columns=columns)
+    if frame.empty:
+        return frame
+    return frame[frame["until_at"] >= window.from_at].reset_index(drop=True)
+
+
+def looked_at(engine: Engine, window: Window) -> list[tuple[datetime, datetime]]:
+    """The spans of a window that at least one of the shown sources looked at, in order, without overlap."""
+    table = tables.coverage
+    query = select(table.c.from_at, table.c.to_at).where(
+        table.c.gap_reason.is_(None), table.c.to_at >= window.from_at, table.c.from_at <= window.to_at
+    )
+    if window.sources:
+        query = query.where(table.c.source.in_(window.sources))
+    with engine.connect() as connection:
+        spans = sorted((row.from_at, row.to_at) for row in connection.execute(query))
+    return _merged((max(start, window.from_at), min(end, window.to_at)) for start, end in spans)
+
+
+def _merged(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    merged: list[tuple[datetime, datetime]] = []
+    for start, end in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def not_looked_at(engine: Engine, window: Window) -> list[tuple[datetime, datetime]]:
+    """The holes: a calm there is no calm."""
+    holes, at = [], window.from_at
+    for start, end in looked_at(engine, window):
+        if start > at:
+            holes.append((at, start))
+        at = max(at, end)
+    if at < window.to_at:
+        holes.append((at, window.to_at))
+    return holes
+
+
+@dataclass(frozen=True)
+class Status:
+    """The status line. `word` is empty, blind, cannot_tell, usual or above."""
+
+    word: str
+    people_last_hour: int
+    usual: float | None
+    looked_until: datetime | None
+    newest_post: datetime | None
+    waiting: int
+
+
+def status_line(engine: Engine, now: datetime) -> Status:
+    """Whether more people complain in the last hour than usual at this hour of the day.
+
+    Usual is the median over the covered ones of the 14 days before; below 3 covered days it cannot be told.
+    """
+    posts, labels, models, coverage = tables.posts, tables.labels, tables.models, tables.coverage
+    with engine.connect() as connection:
+        count, newest = connection.execute(
+            select(func.count(), func.max(posts.c.created_at)).where(posts.c.created_at <= now)
+        ).one()
+        waiting = count - connection.execute(
+            select(func.count())
+            .select_from(labels.join(models, and_(models.c.model == labels.c.model, models.c.active)))
+            .join(posts, and_(posts.c.source == labels.c.source, posts.c.id == labels.c.id))
+            .where(posts.c.created_at <= now)
+        ).scalar_one()
+        until = connection.execute(
+            select(func.max(coverage.c.to_at)).where(coverage.c.gap_reason.is_(None), coverage.c.from_at <= now)
+        ).scalar()
+    looked_until = min(until, now) if until else None
+    if count == 0:
+        return Status("empty", 0, None, looked_until, None, 0)
+    hour = timedelta(hours=1)
+    recent = complaints(load_posts(engine, Window(now - hour, now)))["person"].nunique()
+    usual = _usual(engine, now, hour)
+    if looked_until is None or now - looked_until > STALE_AFTER:
+        word = "blind"
+    elif usual is None:
+        word = "cannot_tell"
+    elif recent >= ABOVE_USUAL_PEOPLE and recent >= ABOVE_USUAL_TIMES * max(usual, 1):
+        word = "above"
+    else:
+        word = "usual"
+    return Status(word, recent, usual, looked_until, newest, waiting)
+
+
+def _usual(engine: Engine, now: datetime, hour: timedelta) -> float | None:
+    whole = Window(now - timedelta(days=USUAL_DAYS) - hour, now)
+    spans = looked_at(engine, whole)
+    found = complaints(load_posts(engine, whole))
+    counts = []
+    for day in range(1, USUAL_DAYS + 1):
+        to_at = now - timedelta(days=day)
+        if any(start <= to_at - hour and to_at <= end for start, end in spans):
+            inside = found[(found["at"] >= to_at - hour) & (found["at"] < to_at)]
+            counts.append(inside["person"].nunique())
+    return float(pd.Series(counts).median()) if len(counts) >= LEAST_USUAL_DAYS else None
+
+
+def choices(engine: Engine) -> dict[str, list[str]]:
+    """The sources and languages there are, for the filters."""
+    with engine.connect() as connection:
+        sources = sorted(connection.execute(select(tables.posts.c.source).distinct()).scalars())
+        langs = sorted(connection.execute(select(tables.labels.c.lang).distinct()).scalars())
+    return {"sources": sources, "langs": langs}
+
+
+def time_span(engine: Engine, now: datetime) -> tuple[datetime, datetime] | None:
+    """From the first post to now; None in an empty store."""
+    with engine.connect() as connection:
+        first = connection.execute(select(func.min(tables.posts.c.created_at))).scalar()
+    return (first, now) if first is not None else None
+
+
+def link_of(source: str, identifier: str) -> str | None:
+    """Where a post stands, without its author's handle."""
+    if source == "x":
+        return f"https://x.com/i/status/{identifier}"
+    if source == "reddit" and identifier.startswith("t3_"):
+        return f"https://www.reddit.com/comments/{identifier[3:]}"
+    return None

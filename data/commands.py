@@ -1,0 +1,242 @@
+"""The commands `status`, `erase` and `doctor`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import func, select
+
+from data import tables
+from data.console import one_line_errors, print_json, say, set_up_logs
+from data.errors import InputError, RecordError, TrackerError
+from data.official import NAIROBI, parse_official
+from data.records import parse_time
+from data.settings import Settings, load_settings
+from data.store import Store, open_store
+
+app = typer.Typer()
+status = typer.Typer(help="Official messages: add one by hand, list them, import them.", no_args_is_help=True)
+app.add_typer(status, name="status")
+
+
+@status.command("add", epilog="Example: tracker status add --at 2026-03-05 --precision day --office 'Huduma Kenya' --status acknowledged --scope reply 'Kindly try later'")
+def add(
+    text: Annotated[str, typer.Argument(metavar="TEXT")],
+    at: Annotated[str, typer.Option(metavar="T", help="When it was said (ISO 8601; without an offset: UTC).")],
+    status_: Annotated[str, typer.Option("--status", metavar="S")],
+    precision: Annotated[str, typer.Option(help="minute, hour or day: no finer than the source.")] = "minute",
+    account: Annotated[str | None, typer.Option(metavar="SOURCE:ID")] = None,
+    office: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    scope: Annotated[str, typer.Option(help="statement or reply.")] = "statement",
+    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="Maintenance begins.")] = None,
+    to: Annotated[str | None, typer.Option(metavar="T", help="Maintenance ends.")] = None,
+    url: Annotated[str | None, typer.Option(metavar="U")] = None,
+) -> None:
+    """Add an official message, such as a press statement."""
+    set_up_logs()
+    with one_line_errors():
+        if bool(account) == bool(office):
+            raise InputError("give one of --account SOURCE:ID or --office NAME")
+        record = {"at": at, "precision": precision, "account": account, "office": office, "status": status_}
+        record |= {"scope": scope, "from": from_, "to": to, "url": url, "text": text}
+        store = open_store(load_settings())
+        new = store.add_official([parse_official(record)])
+        store.close()
+        say("added" if new else "this message is there already")
+
+
+@status.command("list", epilog="Example: tracker status list --json")
+def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """List the official messages, the newest first."""
+    set_up_logs()
+    with one_line_errors():
+        store = open_store(load_settings())
+        messages = official_rows(store)
+        store.close()
+        if as_json:
+            print_json(messages)
+        elif not messages:
+            say("no official messages yet: tracker status add, or tracker status import FILE")
+        for message in [] if as_json else messages:
+            who = message["office"] or message["account"]
+            typer.echo(f"{shown_time(message)}  {message['status']:<13} {who} ({message['scope']}): {message['text']}")
+
+
+def official_rows(store: Store) -> list[dict[str, Any]]:
+    """The official messages with the fields of INTERFACE, times in UTC, the newest first."""
+    table = tables.official_messages
+    with store.engine.connect() as connection:
+        rows = connection.execute(select(table).order_by(table.c.at.desc(), table.c.id.desc())).mappings().all()
+    return [
+        {
+            "at": row["at"].isoformat(),
+            "precision": row["precision"],
+            "account": row["account"],
+            "office": row["office"],
+            "from_ecitizen": row["from_ecitizen"],
+            "status": row["status"],
+            "scope": row["scope"],
+            "from": row["covers_from"].isoformat() if row["covers_from"] else None,
+            "to": row["covers_to"].isoformat() if row["covers_to"] else None,
+            "url": row["url"],
+            "text": row["text"],
+            "synthetic": row["synthetic"],
+        }
+        for row in rows
+    ]
+
+
+def shown_time(message: dict[str, Any]) -> str:
+    """East Africa Time, no finer than the message's precision."""
+    local = parse_time(message["at"]).astimezone(NAIROBI)
+    if message["precision"] == "day":
+        return f"{local:%a %d %b %Y} (day)"
+    return f"{local:%a %d %b %Y}, about {local:%H:00} EAT" if message["precision"] == "hour" else f"{local:%a %d %b %Y %H:%M} EAT"
+
+
+@status.command("import", epilog="Example: tracker status import official.jsonl")
+def import_(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
+    """Bring official messages in from a JSONL file with the fields of `status add`."""
+    set_up_logs()
+    with one_line_errors():
+        store = open_store(load_settings())
+        read, new = import_official(file, store)
+        store.close()
+        say(f"{file}: {read} official messages, {new} new")
+
+
+def import_official(path: Path, store: Store) -> tuple[int, int]:
+    """All of a file or nothing; returns how many were read and how many were new. Raises InputError with the line."""
+    messages = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            messages.append(parse_official(json.loads(line)))
+        except RecordError as error:
+            raise InputError(f"{path}, line {number}: {error}") from None
+        except ValueError:
+            raise InputError(f"{path}, line {number}: broken JSON") from None
+    if not messages:
+        raise InputError(f"{path} holds no official message")
+    return len(messages), store.add_official(messages)
+
+
+@app.command(epilog="Example: tracker erase --post x:123")
+def erase(
+    post: Annotated[str | None, typer.Option(metavar="SOURCE:ID")] = None,
+    author: Annotated[str | None, typer.Option(metavar="HANDLE", help="A handle, an account id or a pseudonym.")] = None,
+    source: Annotated[str | None, typer.Option(help="With --author: on this platform alone.")] = None,
+) -> None:
+    """Remove a post, or all that an author wrote, and keep it out for good."""
+    set_up_logs()
+    with one_line_errors():
+        if bool(post) == bool(author):
+            raise InputError("give one of --post SOURCE:ID or --author HANDLE")
+        store = open_store(load_settings())
+        if post:
+            found_source, colon, identifier = post.partition(":")
+            if not colon or not identifier:
+                raise InputError("--post takes SOURCE:ID, such as x:123")
+            count = store.erase_post(found_source, identifier)
+        else:
+            count = store.erase_author(author or "", source)
+        store.close()
+        say(f"{count:,} posts erased; what was erased stays out when it is imported again")
+
+
+@app.command(epilog="Example: tracker doctor --json")
+def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Say what is configured, reachable, migrated and stale, and which model and data are in use."""
+    set_up_logs()
+    with one_line_errors():
+        checks = examine(load_settings())
+        if as_json:
+            print_json(checks)
+        else:
+            for check in checks["checks"]:
+                mark = {"ok": "ok  ", "off": "off ", "warning": "WARN", "failed": "FAIL"}[check["state"]]
+                typer.echo(f"{mark}  {check['name']:<18} {check['says']}")
+        if not checks["ok"]:
+            raise typer.Exit(1)
+
+
+def examine(settings: Settings) -> dict[str, Any]:
+    """`{"ok": bool, "checks": [{"name", "state": ok|off|warning|failed, "says"}, …]}`; a source that is off is no failure."""
+    checks = [_clock(settings)]
+    try:
+        store = open_store(settings)
+    except TrackerError as error:
+        checks.append(_check("database", "failed", str(error)))
+        store = None
+    checks += [_reach("x", settings.x_url, settings.x_bearer_token is not None, "X_BEARER_TOKEN")]
+    reddit_on = settings.reddit_client_id is not None and settings.reddit_client_secret is not None
+    reddit_url = settings.reddit_url or "https://oauth.reddit.com"
+    checks += [_reach("reddit", reddit_url, reddit_on, "REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")]
+    if store is not None:
+        checks += _store_checks(store, settings)
+        store.close()
+    return {"ok": not any(check["state"] == "failed" for check in checks), "checks": checks}
+
+
+def _check(name: str, state: str, says: str) -> dict[str, Any]:
+    return {"name": name, "state": state, "says": says}
+
+
+def _clock(settings: Settings) -> dict[str, Any]:
+    local = settings.now().astimezone(NAIROBI)
+    if settings.pretends:
+        return _check("clock", "warning", f"TRACKER_NOW pretends that it is {local:%a %d %b %Y %H:%M} EAT")
+    return _check("clock", "ok", f"{local:%a %d %b %Y %H:%M} EAT")
+
+
+def _reach(name: str, url: str, on: bool, variables: str) -> dict[str, Any]:
+    if not on:
+        return _check(name, "off", f"set {variables} to collect from it")
+    import requests
+
+    try:
+        # Any answer will do: without a key in the request the platform refuses it, which proves that it is there.
+        requests.get(url, timeout=5, allow_redirects=False)
+    except requests.RequestException as error:
+        return _check(name, "failed", f"configured, but {url} does not answer ({type(error).__name__}): check the network")
+    return _check(name, "ok", f"configured, and {url} answers")
+
+
+STALE_AFTER_SECONDS = 3 * 3600
+
+
+def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
+    posts, runs, labels, cursors = tables.posts, tables.runs, tables.labels, tables.cursors
+    shown = store.engine.url.render_as_string(hide_password=True)
+    with store.engine.connect() as connection:
+        count, newest = connection.execute(select(func.count(), func.max(posts.c.created_at))).one()
+        model = store.active_model()
+        labelled = connection.execute(select(func.count()).where(labels.c.model == (model or ""))).scalar_one()
+        latest = connection.execute(select(cursors.c.source, cursors.c.stream, cursors.c.updated_at)).all()
+        last_run = connection.execute(select(runs).order_by(runs.c.id.desc()).limit(1)).mappings().first()
+    checks = [_check("database", "ok", f"{shown}, schema {tables.SCHEMA_REVISION}, {count:,} posts")]
+    if newest is not None:
+        checks.append(_check("newest post", "ok", f"{newest.astimezone(NAIROBI):%a %d %b %Y %H:%M} EAT"))
+    if store.synthetic():
+        checks.append(_check("data", "warning", "this store holds DEMO posts, which are synthetic"))
+    if model is None:
+        checks.append(_check("model", "warning", "nothing is labelled yet: tracker classify"))
+    else:
+        missing = count - labelled
+        checks.append(_check("model", "warning" if missing else "ok", f"{model}, {labelled:,} posts labelled, {missing:,} waiting"))
+    for cursor in latest:
+        age = (settings.now() - cursor.updated_at).total_seconds()
+        state = "warning" if age > STALE_AFTER_SECONDS else "ok"
+        says = f"last read {age / 60:,.0f} minutes ago" + (": is `tracker run` running?" if state == "warning" else "")
+        checks.append(_check(f"{cursor.source} {cursor.stream}", state, says))
+    if last_run and last_run["outcome"] != "done":
+        checks.append(_check(f"{last_run['source']} run", "warning", f"{last_run['outcome']}: {last_run['note'] or 'no reason kept'}"))
+    return checks

@@ -1,0 +1,31 @@
+"""The label names, read from the annotation guide (`guide.md`), which is their only source."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+_ROW = re.compile(r"^\| `(\w+)` \| ([^|]*)", re.MULTILINE)
+_INLINE = re.compile(r"`(\w+)` \(([^)]*)\)")
+
+
+def _guide() -> list[str]:
+    text = files("data").joinpath("guide.md").read_text(encoding="utf-8")
+    return re.split(r"^## \d+\. ", text, flags=re.MULTILINE)
+
+
+_, _problems, _kind, _sentiment, _about, _official, *_ = _guide()
+
+PROBLEMS: tuple[str, ...] = tuple(name for name, _ in _ROW.findall(_problems))
+KINDS: tuple[str, ...] = tuple(name for name, _ in _ROW.findall(_kind))
+SENTIMENTS: tuple[str, ...] = tuple(name for name, _ in _INLINE.findall(_sentiment))
+ABOUTS: tuple[str, ...] = tuple(name for name, _ in _ROW.findall(_about))
+STATUSES: tuple[str, ...] = tuple(name for name, _ in _ROW.findall(_official))
+SCOPES: tuple[str, ...] = tuple(name for name, _ in _INLINE.findall(_official))
+LANGUAGES: tuple[str, ...] = ("en", "sw", "mixed", "other")
+
+MEANINGS: dict[str, str] = {
+    name: meaning.strip()
+    for section in (_problems, _kind, _about, _official)
+    for name, meaning in _ROW.findall(section)
+} | dict(_INLINE.findall(_sentiment) + _INLINE.findall(_official))

@@ -1,0 +1,136 @@
+"""Official accounts and offices, and what they said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from data.errors import RecordError
+from data.labels import SCOPES, STATUSES
+from data.records import parse_time
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+NAIROBI = ZoneInfo("Africa/Nairobi")
+PRECISIONS = ("minute", "hour", "day")
+
+
+@dataclass(frozen=True, slots=True)
+class OfficialAccount:
+    """An account on the allow-list. Without `account_id` it is unconfirmed: its handle is kept in texts, nothing more."""
+
+    source: str
+    handle: str
+    office: str
+    is_ecitizen: bool
+    account_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OfficialMessage:
+    """What an office said. `at` is the begin of the day or hour where `precision` is no finer: no minute is invented."""
+
+    at: datetime
+    precision: str
+    account: str | None
+    office: str | None
+    from_ecitizen: bool
+    status: str
+    scope: str
+    text: str
+    covers_from: datetime | None = None
+    covers_to: datetime | None = None
+    url: str | None = None
+    synthetic: bool = False
+
+
+@cache
+def official_accounts() -> tuple[OfficialAccount, ...]:
+    """The accounts that ship with the tracker."""
+    lines = files("data").joinpath("official_accounts.jsonl").read_text(encoding="utf-8").splitlines()
+    return tuple(OfficialAccount(**json.loads(line)) for line in lines if line)
+
+
+@cache
+def official_handles() -> frozenset[str]:
+    """Handles whose mentions stay in a text, lower case and without @."""
+    return frozenset(account.handle.lower() for account in official_accounts())
+
+
+def parse_official(record: object) -> OfficialMessage:
+    """An official message from a record with the fields of `tracker status add`.
+
+    Raises RecordError saying which field is wrong. A `day` or `hour` time is moved to the begin of that day or hour in Nairobi.
+    """
+    if not isinstance(record, dict):
+        raise RecordError(f"expected an object with at, status and text, found {type(record).__name__}")
+    text = record.get("text")
+    if not isinstance(text, str) or not text.strip():
+        raise RecordError("text is missing")
+    status = _one_of(record, "status", STATUSES)
+    scope = _one_of(record, "scope", SCOPES, default="statement")
+    precision = _one_of(record, "precision", PRECISIONS, default="minute")
+    account, office = record.get("account"), record.get("office")
+    if not account and not office:
+        raise RecordError("who said it is missing: give account (SOURCE:ID) or office (a name)")
+    if account and (not isinstance(account, str) or ":" not in account):
+        raise RecordError("account must be SOURCE:ID, such as x:123")
+    if office and not isinstance(office, str):
+        raise RecordError("office must be a name")
+    at = _time(record, "at")
+    if at is None:
+        raise RecordError("at is missing")
+    covers_from, covers_to = _time(record, "from"), _time(record, "to")
+    if covers_from and covers_to and covers_to < covers_from:
+        raise RecordError("to is before from")
+    return OfficialMessage(
+        at=_begin(at, precision),
+        precision=precision,
+        account=account or None,
+        office=office or None,
+        from_ecitizen=_is_ecitizen(account, office),
+        status=status,
+        scope=scope,
+        text=text.strip(),
+        covers_from=covers_from,
+        covers_to=covers_to,
+        url=record.get("url") or None,
+        synthetic=record.get("synthetic") is True,
+    )
+
+
+def _begin(at: datetime, precision: str) -> datetime:
+    local = at.astimezone(NAIROBI)
+    if precision == "day":
+        return local.replace(hour=0, minute=0, second=0, microsecond=0)
+    if precision == "hour":
+        return local.replace(minute=0, second=0, microsecond=0)
+    return at
+
+
+def _is_ecitizen(account: str | None, office: str | None) -> bool:
+    if account:
+        return any(f"{known.source}:{known.account_id}" == account and known.is_ecitizen for known in official_accounts())
+    return bool(office) and any(known.office == office and known.is_ecitizen for known in official_accounts())
+
+
+def _one_of(record: dict[str, Any], field: str, allowed: tuple[str, ...], default: str | None = None) -> str:
+    value = record.get(field) or default
+    if value not in allowed:
+        raise RecordError(f"{field} must be one of {', '.join(allowed)}")
+    return str(value)
+
+
+def _time(record: dict[str, Any], field: str) -> datetime | None:
+    value = record.get(field)
+    if value in (None, ""):
+        return None
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise RecordError(f"{field} is not an ISO 8601 time") from None

@@ -1,0 +1,119 @@
+"""A post as a platform or a file gives it, and the rules that make a record a post."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from data.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_TEXT_CHARACTERS = 65_536  # above the longest post of any platform read (Reddit: 40,000)
+MAX_ID_CHARACTERS = 512
+EARLIEST = datetime(2005, 1, 1, tzinfo=UTC)  # no platform read is older
+CLOCK_TOLERANCE = timedelta(days=1)
+
+_SOURCE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One public message before redaction: it may only be handed to the store, never written or logged."""
+
+    source: str
+    id: str
+    created_at: datetime
+    text: str
+    author: str | None = None
+    author_id: str | None = None
+    lang: str | None = None
+    repost_of: str | None = None
+    reply_to: str | None = None
+    synthetic: bool = False
+
+
+def parse_time(value: object) -> datetime:
+    """UTC from ISO 8601 text (without an offset: UTC), a datetime, or seconds since 1970. Raises ValueError."""
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, bool):
+        raise ValueError("a truth value is not a time")
+    elif isinstance(value, int | float):
+        try:
+            moment = datetime.fromtimestamp(value, UTC)
+        except (OverflowError, OSError) as error:
+            raise ValueError(str(error)) from None
+    elif isinstance(value, str):
+        moment = datetime.fromisoformat(value.strip())
+    else:
+        raise ValueError("not a time")
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+
+
+def _text(record: Mapping[str, Any], field: str, *, required: bool = False) -> str | None:
+    value = record.get(field)
+    if value is None or value == "":
+        if required:
+            raise RecordError(f"{field} is missing")
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise RecordError(f"{field} must be text, found {type(value).__name__}")
+    if "\0" in value:
+        raise RecordError(f"{field} contains a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise RecordError(f"{field} contains half a surrogate pair, which is not Unicode text") from None
+    return value
+
+
+def parse_post(record: object, *, now: datetime, source: str | None = None) -> Post:
+    """A post from a record with the fields of INTERFACE "A post, in JSONL"; unknown fields are passed over.
+
+    `source` is used where the record names none. Raises RecordError saying which field is wrong and how.
+    """
+    if not isinstance(record, dict):
+        raise RecordError(f"expected an object with source, id, created_at and text, found {type(record).__name__}")
+    found_source = _text(record, "source") or source
+    if found_source is None:
+        raise RecordError("source is missing (name it in the record or with --source)")
+    if not _SOURCE.fullmatch(found_source):
+        raise RecordError("source must be a short lower-case name such as x or reddit")
+    identifier = _text(record, "id", required=True) or ""
+    identifier = identifier.removeprefix(f"{found_source}:")  # exported CSV writes x:123, so that spreadsheets keep it
+    if not identifier or len(identifier) > MAX_ID_CHARACTERS:
+        raise RecordError(f"id must have 1 to {MAX_ID_CHARACTERS} characters")
+    if record.get("created_at") in (None, ""):
+        raise RecordError("created_at is missing")
+    try:
+        created_at = parse_time(record["created_at"])
+    except ValueError:
+        raise RecordError("created_at is not an ISO 8601 time") from None
+    if not EARLIEST <= created_at <= now + CLOCK_TOLERANCE:
+        raise RecordError(f"created_at {created_at:%Y-%m-%d} is before {EARLIEST:%Y} or in the future")
+    text = _text(record, "text", required=True) or ""
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise RecordError(f"text has {len(text):,} characters, at most {MAX_TEXT_CHARACTERS:,} are taken")
+    return Post(
+        source=found_source,
+        id=identifier,
+        created_at=created_at,
+        text=text,
+        author=_text(record, "author"),
+        author_id=_text(record, "author_id"),
+        lang=(_text(record, "lang") or "")[:16] or None,
+        repost_of=_text(record, "repost_of"),
+        reply_to=_text(record, "reply_to"),
+        synthetic=record.get("synthetic") in (True, "true", "True", 1),
+    )

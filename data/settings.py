@@ -1,0 +1,86 @@
+"""Settings: `tracker.toml` in the working directory, overridden by the environment and a `.env` file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from data.errors import InputError
+
+
+def _utc(moment: datetime) -> datetime:
+    """ISO 8601 without an offset is UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+UtcMoment = Annotated[datetime, AfterValidator(_utc)]
+
+DEFAULT_TERMS = (
+    "eCitizen",
+    "e-citizen",
+    "e citizen",
+    "ecitzen",
+    "#eCitizen",
+    "@eCitizenKenya",
+)
+
+
+class Settings(BaseSettings):
+    """What an operator can set; `None` for a credential means that the source is off."""
+
+    model_config = SettingsConfigDict(env_file=".env", toml_file="tracker.toml", extra="ignore", populate_by_name=True)
+
+    database_url: str = Field("sqlite:///tracker.db", alias="TRACKER_DATABASE_URL")
+    pseudonym_key: SecretStr | None = Field(None, alias="TRACKER_PSEUDONYM_KEY")
+    x_bearer_token: SecretStr | None = Field(None, alias="X_BEARER_TOKEN")
+    x_url: str = Field("https://api.twitter.com", alias="TRACKER_X_URL")
+    reddit_client_id: SecretStr | None = Field(None, alias="REDDIT_CLIENT_ID")
+    reddit_client_secret: SecretStr | None = Field(None, alias="REDDIT_CLIENT_SECRET")
+    reddit_url: str | None = Field(None, alias="TRACKER_REDDIT_URL", description="None: Reddit's own addresses")
+    pretended_now: UtcMoment | None = Field(None, alias="TRACKER_NOW")
+
+    terms: tuple[str, ...] = Field(DEFAULT_TERMS, validation_alias=AliasChoices("terms", "TRACKER_TERMS"), min_length=1)
+    subreddits: tuple[str, ...] = Field(
+        ("Kenya", "nairobi"),
+        validation_alias=AliasChoices("subreddits", "TRACKER_SUBREDDITS"),
+        min_length=1,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def pretends(self) -> bool:
+        """Whether the clock is a pretended one, which every page and export must say."""
+        return self.pretended_now is not None
+
+    def now(self) -> datetime:
+        """The present moment in UTC, or the pretended one."""
+        return self.pretended_now or datetime.now(UTC)
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings in force.
+
+    Raises InputError naming the setting and what is wrong with it, never its value.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"setting {name}: {first['msg']}; correct it in the environment or tracker.toml") from None
+    except ValueError as error:
+        raise InputError(f"{Path('tracker.toml')} is not valid TOML: {error}") from None

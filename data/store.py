@@ -1,0 +1,522 @@
+"""The store: one door in, where posts are redacted before the first write, and the transactions that keep it whole."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    and_,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    inspect,
+    make_url,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from data import tables
+from data.errors import InputError, StoreError
+from data.official import official_handles
+from data.pseudonyms import fingerprint, key_check, load_key, pseudonym
+from data.redaction import redact
+from data.tables import SCHEMA_REVISION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from data.official import OfficialMessage
+    from data.records import Post
+    from data.settings import Settings
+
+BUSY_TIMEOUT_SECONDS = 60
+_KEYS_PER_LOOKUP = 500  # SQLite's default limit of variables in a statement was 999 for long
+_MIGRATION_LOCK = 0x65436974  # "eCit", PostgreSQL's advisory lock while migrating
+_LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time that a source looked at, or with `gap_reason` one that it could not."""
+
+    from_at: datetime
+    to_at: datetime
+    gap_reason: str | None = None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the posts handed to the store."""
+
+    new: int = 0
+    duplicate: int = 0
+    dropped: int = 0  # erased before, at the platform or here, and not let in again
+
+    def __iadd__(self, other: Tally) -> Tally:
+        self.new += other.new
+        self.duplicate += other.duplicate
+        self.dropped += other.dropped
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a model says of one post; the fields and their meaning are those of INTERFACE "A labelled post"."""
+
+    problems: list[str]
+    scores: dict[str, float]
+    kind: str
+    kind_score: float
+    sentiment: str
+    sentiment_score: float
+    about: str
+    about_score: float
+    lang: str
+    unsure: bool
+    services: list[str]
+    status: str | None = None
+    scope: str | None = None
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """One collection run of one source, as `doctor` and the dashboard report it."""
+
+    source: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: str | None = None
+    note: str | None = None
+    fetched: int = 0
+    new: int = 0
+    duplicate: int = 0
+    dropped: int = 0
+    requests: int = 0
+    cost_usd: float = 0.0
+    gaps: int = field(default=0, metadata={"stored": False})
+
+
+class Store:
+    """The posts, labels and official messages in one database.
+
+    Every method is one transaction. Texts and handles go in as the platform gave them and come out redacted.
+    """
+
+    def __init__(self, engine: Engine, key: bytes, now: Callable[[], datetime]) -> None:
+        self.engine = engine
+        self._key = key
+        self._now = now
+        self._keep_handles = official_handles()
+        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+    def save_page(
+        self,
+        posts: Iterable[Post],
+        *,
+        source: str | None = None,
+        stream: str = "",
+        cursor: Any = None,
+        spans: Sequence[Span] = (),
+    ) -> Tally:
+        """Save a page of posts, where to go on reading (`cursor`) and the spans it looked at: all or nothing.
+
+        A post that is there already, or that was erased, is counted and left alone.
+        """
+        given = list(posts)
+        rows = {(post.source, post.id): self._row(post) for post in given}
+        with self._transaction() as connection:
+            tally = self._insert_posts(connection, rows)
+            tally.duplicate = len(given) - tally.new - tally.dropped
+            if source is not None and cursor is not None:
+                self._save_cursor(connection, source, stream, cursor)
+            for span in spans:
+                assert source is not None
+                _cover(connection, source, stream, span)
+        return tally
+
+    def cursor(self, source: str, stream: str) -> Any:
+        """Where to go on reading, or None at the first time."""
+        where = and_(tables.cursors.c.source == source, tables.cursors.c.stream == stream)
+        with self.engine.connect() as connection:
+            return connection.execute(select(tables.cursors.c.cursor).where(where)).scalar()
+
+    def save_run(self, run: RunRecord) -> None:
+        """Keep what a collection run did."""
+        row = {name: value for name, value in asdict(run).items() if name != "gaps"}
+        with self._transaction() as connection:
+            connection.execute(insert(tables.runs).values(row))
+
+    def activate_model(self, model: str, sha256: str) -> None:
+        """Labels of this model are the ones that count from now on, none of another."""
+        with self._transaction() as connection:
+            connection.execute(update(tables.models).values(active=False))
+            row = {"model": model, "sha256": sha256, "first_used_at": self._now(), "active": True}
+            upsert = self._insert(tables.models).values(row)
+            connection.execute(upsert.on_conflict_do_update(index_elements=["model"], set_={"active": True}))
+
+    def active_model(self) -> str | None:
+        """NAME@SHA256-12 of the model whose labels count."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(tables.models.c.model).where(tables.models.c.active)).scalar()
+
+    def unlabelled(self, model: str, limit: int) -> list[tuple[str, str, str]]:
+        """Up to `limit` posts without a label of this model as (source, id, text), newest first."""
+        posts, labels = tables.posts, tables.labels
+        labelled = select(labels.c.id).where(
+            labels.c.model == model, labels.c.source == posts.c.source, labels.c.id == posts.c.id
+        )
+        query = (
+            select(posts.c.source, posts.c.id, posts.c.text)
+            .where(~labelled.exists())
+            .order_by(posts.c.created_at.desc())
+            .limit(limit)
+        )
+        with self.engine.connect() as connection:
+            return [(row.source, row.id, row.text) for row in connection.execute(query)]
+
+    def count_unlabelled(self, model: str) -> int:
+        """How many posts have no label of this model."""
+        posts, labels = tables.posts, tables.labels
+        with self.engine.connect() as connection:
+            total = connection.execute(select(func.count()).select_from(posts)).scalar_one()
+            done = connection.execute(select(func.count()).where(labels.c.model == model)).scalar_one()
+        return int(total - done)
+
+    def save_labels(self, model: str, labelled: Iterable[tuple[str, str, Labels]]) -> int:
+        """Keep what a model says of (source, id); a label that is there already stays. Returns how many were given.
+
+        A post that was erased meanwhile gets no label.
+        """
+        now = self._now()
+        rows = {
+            (source, id_): {"source": source, "id": id_, "model": model, "labelled_at": now} | asdict(label)
+            for source, id_, label in labelled
+        }
+        with self._transaction() as connection:
+            present = _present(connection, tables.posts, rows)
+            given = [row for key, row in rows.items() if key in present]
+            if given:
+                connection.execute(self._insert(tables.labels).on_conflict_do_nothing(), given)
+        return len(given)
+
+    def add_official(self, messages: Iterable[OfficialMessage]) -> int:
+        """Keep official messages; one that is there already is left alone. Returns how many were new."""
+        new = 0
+        with self._transaction() as connection:
+            for message in messages:
+                row = asdict(message) | {"added_at": self._now()}
+                told = (message.at.isoformat(), message.account, message.office, message.status, message.text)
+                row["digest"] = hashlib.sha256("\0".join(map(str, told)).encode()).hexdigest()
+                row["text"] = redact(message.text, keep_handles=self._keep_handles)
+                result = connection.execute(self._insert(tables.official_messages).values(row).on_conflict_do_nothing())
+                new += result.rowcount
+        return new
+
+    def erase_post(self, source: str, id_: str) -> int:
+        """Remove a post and its labels, and keep it out. Returns how many posts were there (0 or 1)."""
+        with self._transaction() as connection:
+            erased = self._erase(connection, {(source, id_)})
+            self._audit(connection, "erase post", {"source": source, "id": id_, "posts": erased})
+        return erased
+
+    def erase_author(self, handle: str, source: str | None = None) -> int:
+        """Remove all that an author wrote and keep it out. Returns how many posts were there.
+
+        `handle` is a handle, an account id or a pseudonym; `source` limits it to one platform.
+        """
+        posts = tables.posts
+        erased = 0
+        with self._transaction() as connection:
+            sources = [source] if source else list(connection.execute(select(posts.c.source).distinct()).scalars())
+            for name in sources:
+                hashed = pseudonym(self._key, name, handle.lstrip("@"))
+                by_author = and_(posts.c.source == name, or_(posts.c.author == hashed, posts.c.author_handle == hashed))
+                found = list(connection.execute(select(posts.c.id, posts.c.author, posts.c.author_handle).where(by_author)))
+                erased += self._erase(connection, {(name, row.id) for row in found})
+                # The account id behind a handle, too: a handle can change.
+                names = {hashed}.union(*((row.author, row.author_handle) for row in found)) - {None}
+                self._bury(connection, "author", {(name, each) for each in names})
+            self._audit(connection, "erase author", {"sources": sources, "posts": erased})
+        return erased
+
+    def synthetic(self) -> bool:
+        """Whether the store holds any post or message written for a demonstration."""
+        with self.engine.connect() as connection:
+            return any(
+                connection.execute(select(table.c.synthetic).where(table.c.synthetic).limit(1)).scalar()
+                for table in (tables.posts, tables.official_messages)
+            )
+
+    def is_empty(self) -> bool:
+        """Whether no post and no official message is kept."""
+        with self.engine.connect() as connection:
+            return not any(
+                connection.execute(select(func.count()).select_from(table)).scalar_one()
+                for table in (tables.posts, tables.official_messages)
+            )
+
+    def record_export(self, detail: dict[str, Any]) -> None:
+        """Write into the audit log what was handed out."""
+        with self._transaction() as connection:
+            self._audit(connection, "export", detail)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with _readable_errors(self.engine), self.engine.execution_options(writes=True).begin() as connection:
+            yield connection
+
+    def _row(self, post: Post) -> dict[str, Any]:
+        author = post.author_id or post.author
+        return {
+            "source": post.source,
+            "id": post.id,
+            "created_at": post.created_at,
+            "first_seen_at": self._now(),
+            "text": redact(post.text, author=post.author, keep_handles=self._keep_handles),
+            "fingerprint": fingerprint(self._key, post.text),
+            "author": pseudonym(self._key, post.source, author) if author else None,
+            "author_handle": pseudonym(self._key, post.source, post.author) if post.author else None,
+            "platform_lang": post.lang,
+            "repost_of": post.repost_of,
+            "reply_to": post.reply_to,
+            "links": _hosts(post.text),
+            "synthetic": post.synthetic,
+        }
+
+    def _insert_posts(self, connection: Connection, rows: dict[tuple[str, str], dict[str, Any]]) -> Tally:
+        if not rows:
+            return Tally()
+        buried = _buried(connection, rows)
+        wanted = {key: row for key, row in rows.items() if key not in buried}
+        present = _present(connection, tables.posts, wanted)
+        fresh = [row for key, row in wanted.items() if key not in present]
+        if fresh:
+            connection.execute(self._insert(tables.posts).on_conflict_do_nothing(), fresh)
+        return Tally(new=len(fresh), dropped=len(buried))
+
+    def _save_cursor(self, connection: Connection, source: str, stream: str, cursor: Any) -> None:
+        row = {"source": source, "stream": stream, "cursor": cursor, "updated_at": self._now()}
+        upsert = self._insert(tables.cursors).values(row)
+        kept = {"cursor": upsert.excluded.cursor, "updated_at": upsert.excluded.updated_at}
+        connection.execute(upsert.on_conflict_do_update(index_elements=["source", "stream"], set_=kept))
+
+    def _erase(self, connection: Connection, keys: set[tuple[str, str]]) -> int:
+        erased = 0
+        for source, id_ in keys:
+            for table in (tables.labels, tables.posts):
+                result = connection.execute(delete(table).where(table.c.source == source, table.c.id == id_))
+            erased += result.rowcount
+        self._bury(connection, "post", keys)
+        return erased
+
+    def _bury(self, connection: Connection, kind: str, keys: set[tuple[str, str]]) -> None:
+        rows = [{"kind": kind, "source": source, "id": id_, "erased_at": self._now()} for source, id_ in keys]
+        if rows:
+            connection.execute(self._insert(tables.tombstones).on_conflict_do_nothing(), rows)
+
+    def _audit(self, connection: Connection, action: str, detail: dict[str, Any]) -> None:
+        connection.execute(insert(tables.audit).values(at=self._now(), action=action, detail=detail))
+
+
+def open_store(settings: Settings) -> Store:
+    """The store of the settings, made or migrated where needed.
+
+    Raises StoreError where the database cannot be reached, is newer than this code, or was written with another
+    pseudonym key; InputError where the address is not one.
+    """
+    engine = _engine(settings.database_url)
+    setting = settings.pseudonym_key.get_secret_value() if settings.pseudonym_key else None
+    with _readable_errors(engine):
+        migrate(engine)
+        key = load_key(setting, may_create=engine.dialect.name == "sqlite")
+        _check_key(engine, key)
+    return Store(engine, key, settings.now)
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to SCHEMA_REVISION in one transaction. Raises StoreError where they are newer."""
+    if _revision(engine) == SCHEMA_REVISION:
+        return
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    with engine.execution_options(writes=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        found = _revision_of(connection)
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if found is not None and found not in known:
+            raise StoreError(
+                f"{_shown(engine)} was written by a newer tracker (schema {found}, this one knows {SCHEMA_REVISION}): "
+                "upgrade the tracker, or use another database"
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _revision(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return _revision_of(connection)
+
+
+def _revision_of(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _check_key(engine: Engine, key: bytes) -> None:
+    table, check = tables.store_facts, key_check(key)
+    found = select(table.c.value).where(table.c.name == "key_check")
+    with engine.connect() as connection:
+        kept = connection.execute(found).scalar()
+    if kept is None:
+        dialect = postgresql if engine.dialect.name == "postgresql" else sqlite
+        with engine.execution_options(writes=True).begin() as connection:
+            connection.execute(dialect.insert(table).values(name="key_check", value=check).on_conflict_do_nothing())
+            kept = connection.execute(found).scalar()
+    if kept != check:
+        raise StoreError(
+            f"{_shown(engine)} was written with another pseudonym key; with this one the same author would count twice: "
+            "set TRACKER_PSEUDONYM_KEY to the key that it was made with, or use another database"
+        )
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            if parsed.database and parsed.database != ":memory:":
+                folder = Path(parsed.database).parent
+                if not folder.is_dir():
+                    raise InputError(f"TRACKER_DATABASE_URL: the folder {folder} does not exist; make it first")
+            engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        if parsed.get_backend_name() == "postgresql":
+            return create_engine(parsed, pool_pre_ping=True)
+    except ArgumentError:
+        raise InputError(
+            "TRACKER_DATABASE_URL is not a database address: use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+        ) from None
+    except (NoSuchModuleError, ModuleNotFoundError):
+        raise InputError(
+            "TRACKER_DATABASE_URL names PostgreSQL, whose driver is not installed: "
+            "pip install 'ecitizen-tracker[postgres]', and write postgresql+psycopg://…"
+        ) from None
+    raise InputError("TRACKER_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy says BEGIN below; the driver's own would come too late
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is erased leaves the file, not only the index
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later would fail on a busy database, so one that may write says so at once.
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _readable_errors(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        # The statement and its parameters, which hold posts, stay out of the message and of the traceback.
+        reason = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        raise StoreError(f"the database {_shown(engine)} failed: {reason}") from None
+
+
+def _shown(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)
+
+
+def _hosts(text_: str) -> list[str]:
+    """The sites a text links to; a path or a query could hold a name or a number."""
+    hosts = set()
+    for link in _LINK.findall(text_):
+        try:
+            host = urlsplit(link).hostname
+        except ValueError:
+            continue
+        if host and len(host) <= 253:
+            hosts.add(redact(host))
+    return sorted(hosts)
+
+
+def _present(connection: Connection, table: Any, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those (source, id) among `keys` that the table holds."""
+    by_source: dict[str, list[str]] = {}
+    for source, id_ in keys:
+        by_source.setdefault(source, []).append(id_)
+    found: set[tuple[str, str]] = set()
+    for source, ids in by_source.items():
+        for start in range(0, len(ids), _KEYS_PER_LOOKUP):
+            some = ids[start : start + _KEYS_PER_LOOKUP]
+            query = select(table.c.id).where(table.c.source == source, table.c.id.in_(some))
+            found.update((source, id_) for id_ in connection.execute(query).scalars())
+    return found
+
+
+def _buried(connection: Connection, rows: dict[tuple[str, str], dict[str, Any]]) -> set[tuple[str, str]]:
+    table = tables.tombstones
+    if connection.execute(select(table.c.kind).limit(1)).scalar() is None:
+        return set()
+    buried = set()
+    for kind, key_of in (("post", "id"), ("author", "author"), ("author", "author_handle")):
+        keyed: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for key, row in rows.items():
+            if row[key_of] is not None:
+                keyed.setdefault((row["source"], row[key_of]), []).append(key)
+        of_kind = select(table).where(table.c.kind == kind).subquery()
+        for found in _present(connection, of_kind, keyed):
+            buried.update(keyed[found])
+    return buried
+
+
+def _cover(connection: Connection, source: str, stream: str, span: Span) -> None:
+    table = tables.coverage
+    if span.to_at < span.from_at:
+        raise ValueError("a span ends before it begins")
+    row = {"source": source, "stream": stream, "from_at": span.from_at, "to_at": span.to_at, "gap_reason": span.gap_reason}
+    same_reason = table.c.gap_reason.is_(None) if span.gap_reason is None else table.c.gap_reason == span.gap_reason
+    touching = and_(
+        table.c.source == source,
+        table.c.stream == stream,
+        same_reason,
+        table.c.from_at <= span.to_at,
+        table.c.to_at >= span.from_at,
+    )
+    for found in connection.execute(select(table.c.from_at, table.c.to_at).where(touching)):
+        row["from_at"], row["to_at"] = min(row["from_at"], found.from_at), max(row["to_at"], found.to_at)
+    connection.execute(delete(table).where(touching))
+    connection.execute(insert(table).values(row))
+
+

@@ -1,0 +1,208 @@
+"""The tables. A change here needs a migration in `data/migrations/versions` and its revision in SCHEMA_REVISION."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+SCHEMA_REVISION = "0001"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC; SQLite keeps `2026-03-05 06:12:09.000000`."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a moment without an offset, which could be anybody's time."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without an offset cannot be stored")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """SQLite gives back what it kept, without an offset."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class JsonText(TypeDecorator[Any]):
+    """A small JSON value as text, the same in both databases: `["payment", "support"]`."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """JSON without spaces; None stays NULL."""
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """The value that was bound."""
+        return None if value is None else json.loads(value)
+
+
+metadata = MetaData()
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("source", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("author", String),
+    Column("author_handle", String),
+    Column("platform_lang", String),
+    Column("repost_of", String),
+    Column("reply_to", String),
+    Column("links", JsonText, nullable=False),
+    Column("synthetic", Boolean, nullable=False),
+    PrimaryKeyConstraint("source", "id"),
+    Index("posts_created_at", "created_at"),
+    Index("posts_author", "author"),
+    Index("posts_author_handle", "author_handle"),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("source", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("labelled_at", UtcDateTime, nullable=False),
+    Column("problems", JsonText, nullable=False),
+    Column("scores", JsonText, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("kind_score", Float, nullable=False),
+    Column("sentiment", String, nullable=False),
+    Column("sentiment_score", Float, nullable=False),
+    Column("about", String, nullable=False),
+    Column("about_score", Float, nullable=False),
+    Column("lang", String, nullable=False),
+    Column("unsure", Boolean, nullable=False),
+    Column("services", JsonText, nullable=False),
+    Column("status", String),
+    Column("scope", String),
+    PrimaryKeyConstraint("model", "source", "id"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("model", String, primary_key=True),  # NAME@SHA256-12
+    Column("sha256", String, nullable=False),
+    Column("first_used_at", UtcDateTime, nullable=False),
+    Column("active", Boolean, nullable=False),
+)
+
+official_messages = Table(
+    "official_messages",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("precision", String, nullable=False),
+    Column("account", String),
+    Column("office", String),
+    Column("from_ecitizen", Boolean, nullable=False),
+    Column("status", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("covers_from", UtcDateTime),
+    Column("covers_to", UtcDateTime),
+    Column("url", Text),
+    Column("text", Text, nullable=False),
+    Column("synthetic", Boolean, nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+    Index("official_messages_at", "at"),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("source", String, nullable=False),
+    Column("stream", String, nullable=False),
+    Column("cursor", JsonText, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("source", "stream"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", String, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("outcome", String),
+    Column("note", Text),
+    Column("fetched", Integer, nullable=False),
+    Column("new", Integer, nullable=False),
+    Column("duplicate", Integer, nullable=False),
+    Column("dropped", Integer, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    Index("runs_source_started_at", "source", "started_at"),
+)
+
+# Spans that a source looked at (gap_reason NULL; spans that touch are merged), and gaps that it could not look at.
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", String, nullable=False),
+    Column("stream", String, nullable=False),
+    Column("from_at", UtcDateTime, nullable=False),
+    Column("to_at", UtcDateTime, nullable=False),
+    Column("gap_reason", Text),
+    Index("coverage_source_from_at", "source", "stream", "from_at"),
+)
+
+# What was erased: kind `post` with the platform's id, or `author` with the pseudonym.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("kind", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("erased_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("kind", "source", "id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("action", String, nullable=False),
+    Column("detail", JsonText, nullable=False),
+)
+
+store_facts = Table(
+    "store_facts",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
