@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
@@ -53,7 +54,9 @@ def _main(show_version: Annotated[bool, typer.Option("--version", help="Print th
 
 @app.command(epilog="Example: tracker demo --no-serve")
 def demo(
-    port: Annotated[int, typer.Option(help="Where the page is served.", min=1, max=65535)] = dashboard.commands.DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(help="Where the page is served.", min=1, max=65535)
+    ] = dashboard.commands.DEFAULT_PORT,
     no_serve: Annotated[bool, typer.Option("--no-serve", help="Stop after the database is filled.")] = False,
 ) -> None:
     """Replay two real failures, with synthetic posts, through the real import, model and store; then serve the page."""
@@ -113,7 +116,9 @@ def _fill_demo() -> None:
     labelled = label_store(model, store)
     step("label")
     for name, tally in imported.items():
-        typer.echo(f"imported  {name}: {tally.read} read, {tally.new} new, {tally.duplicate} known, {tally.skipped} skipped")
+        typer.echo(
+            f"imported  {name}: {tally.read} read, {tally.new} new, {tally.duplicate} known, {tally.skipped} skipped"
+        )
     typer.echo(f"imported  official messages: {messages}")
     typer.echo(f"labelled  {labelled} posts by {model.id}")
     for line in _found(store.engine, SPANS):
@@ -146,8 +151,8 @@ def _found(engine: Any, spans: dict[str, Any]) -> list[str]:
             f"found     {name}: {len(complaints)} complaints among {len(posts)} posts; busiest day {day:%a %d %b %Y}: "
             f"{by_day[day]} people complaining (median of the other days {usual:.0f}), most at {hourly.idxmax():02d}:00 EAT; {top}"
         )
-        begin = of_day["at"].min().normalize()
-        window = volume.Window(begin.to_pydatetime(), (begin + volume.pd.Timedelta(days=1)).to_pydatetime())
+        begin = of_day["at"].min().normalize().to_pydatetime()
+        window = volume.Window(begin, begin + timedelta(days=1))
         lines += [
             f"          official: {row.who}, {row.status} ({row.scope}), known to the {row.precision}"
             for row in volume.official_messages(engine, window).itertuples()
@@ -213,7 +218,9 @@ class _Child:
 @app.command(epilog="Example: tracker run --every 120")
 def run(
     every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two rounds of collection.", min=1)] = 120,
-    port: Annotated[int, typer.Option(help="Where the page is served.", min=1, max=65535)] = dashboard.commands.DEFAULT_PORT,
+    port: Annotated[
+        int, typer.Option(help="Where the page is served.", min=1, max=65535)
+    ] = dashboard.commands.DEFAULT_PORT,
 ) -> None:
     """The whole service: collect, classify and serve the page, each a process that is started again when it fails."""
     set_up_logs()

@@ -60,7 +60,9 @@ def _package_file(package: str, name: str) -> Path:
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (path := Path(folder) / name).is_file():
             return path
-    raise InputError(f"training starts from {NAME}, and the package {package} that carries it is not installed: {INSTALL}")
+    raise InputError(
+        f"training starts from {NAME}, and the package {package} that carries it is not installed: {INSTALL}"
+    )
 
 
 def _read_packed(content: bytes) -> tuple[dict[str, int], dict[str, NDArray[np.float32]]]:
@@ -123,7 +125,9 @@ def _named(tensors: dict[str, NDArray[np.float32]], layers: int, hidden: int) ->
     for ours, theirs in names.items():
         tensor = tensors[theirs]
         if ours.endswith("weight") and "LayerNorm" not in ours:
-            columns = tensor.size // hidden if ours.endswith("output.dense.weight") and "attention" not in ours else hidden
+            columns = (
+                tensor.size // hidden if ours.endswith("output.dense.weight") and "attention" not in ours else hidden
+            )
             tensor = tensor.reshape(-1, columns)
         weights[ours] = tensor
     return weights
@@ -137,7 +141,11 @@ def trim(backbone: Backbone, texts: Iterable[str], size: int) -> Backbone:
     vocabulary = backbone.tokenizer["model"]["vocab"]
     whole = Tokenizer.from_str(json.dumps(backbone.tokenizer))
     keep = {token["id"] for token in backbone.tokenizer["added_tokens"] if token["content"] != "<mask>"}
-    keep |= {index for index, (piece, _) in enumerate(vocabulary) if len(piece.lstrip("▁")) <= 1 and not _is_east_asian(piece)}
+    keep |= {
+        index
+        for index, (piece, _) in enumerate(vocabulary)
+        if len(piece.lstrip("▁")) <= 1 and not _is_east_asian(piece)
+    }
     for encoding in whole.encode_batch(list(texts)):
         keep.update(encoding.ids)
     # The tokenizer lists its pieces from the likeliest to the rarest.

@@ -35,11 +35,20 @@ MAX_TEXT_CHARACTERS = 65_536
 
 @app.command(epilog="Example: tracker classify 'ecitizen imekataa password yangu' --json")
 def classify(
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT...]", help="Texts to label; without any, the store's unlabelled posts.")] = None,
-    input_: Annotated[Path | None, typer.Option("--input", metavar="F", help="A JSONL or CSV file with a text column.")] = None,
-    output: Annotated[Path | None, typer.Option(metavar="F", help="Where the labelled posts go, as JSONL (default: stdout).")] = None,
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[TEXT...]", help="Texts to label; without any, the store's unlabelled posts."),
+    ] = None,
+    input_: Annotated[
+        Path | None, typer.Option("--input", metavar="F", help="A JSONL or CSV file with a text column.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="F", help="Where the labelled posts go, as JSONL (default: stdout).")
+    ] = None,
     model: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Another model than the one that ships.")] = None,
-    every: Annotated[float | None, typer.Option(help="Keep labelling what comes into the store, at this pause in seconds.", min=1)] = None,
+    every: Annotated[
+        float | None, typer.Option(help="Keep labelling what comes into the store, at this pause in seconds.", min=1)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False,
 ) -> None:
     """Say what posts complain of: texts given, a file, or what the store has not labelled yet."""
@@ -134,7 +143,7 @@ def _classify_file(model: Model, path: Path, output: Path | None, as_json: bool)
         print_json({"read": read, "labelled": read - skipped, "skipped": skipped, "model": model.id})
 
 
-class _open_records:  # noqa: N801 - used as a function
+class _open_records:
     """The records of a JSONL, CSV or TSV file, or the reason why a line is none."""
 
     def __init__(self, path: Path) -> None:
@@ -199,7 +208,9 @@ def label_store(model: Model, store: Any, stop: StopSignal | None = None) -> int
     with progress_bar("labelling", total) as progress:
         while batch := store.unlabelled(model.id, STORE_BATCH):
             labels = label_texts(model, [text for _, _, text in batch])
-            saved = store.save_labels(model.id, [(source, id_, label) for (source, id_, _), label in zip(batch, labels, strict=True)])
+            saved = store.save_labels(
+                model.id, [(source, id_, label) for (source, id_, _), label in zip(batch, labels, strict=True)]
+            )
             done += saved
             progress(done)
             if stop is not None and stop.wait(0):
@@ -209,11 +220,21 @@ def label_store(model: Model, store: Any, stop: StopSignal | None = None) -> int
 
 @app.command(epilog="Example: tracker evaluate labelled.jsonl --json")
 def evaluate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Labelled posts: JSONL, CSV or TSV with text and any of problems, kind, sentiment, about, lang.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Labelled posts: JSONL, CSV or TSV with text and any of problems, kind, sentiment, about, lang.",
+        ),
+    ],
     model: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Another model than the one that ships.")] = None,
-    columns: Annotated[str | None, typer.Option(metavar="A=B,...", help="Other column names: text=tweet,sentiment=label.")] = None,
+    columns: Annotated[
+        str | None, typer.Option(metavar="A=B,...", help="Other column names: text=tweet,sentiment=label.")
+    ] = None,
     predictions: Annotated[Path | None, typer.Option(metavar="F", help="Write the predictions as JSONL.")] = None,
-    against: Annotated[Path | None, typer.Option(metavar="F", help="Compare with these predictions by paired bootstrap.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="F", help="Compare with these predictions by paired bootstrap.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False,
 ) -> None:
     """Score the model on labelled posts, with 95 % bootstrap intervals."""
@@ -250,7 +271,10 @@ def evaluate(
         if predictions is not None:
             with predictions.open("w", encoding="utf-8") as out:
                 for example, answer in zip(examples, answers, strict=True):
-                    out.write(json.dumps({"text": _clean(example.text)} | answer | {"model": loaded.id}, ensure_ascii=False) + "\n")
+                    out.write(
+                        json.dumps({"text": _clean(example.text)} | answer | {"model": loaded.id}, ensure_ascii=False)
+                        + "\n"
+                    )
         if against is not None:
             with _open_records(against) as others:
                 other = [record for record in others if isinstance(record, dict)]
@@ -279,9 +303,13 @@ def _show_scores(result: dict[str, Any]) -> None:
             scores = result[head]
             low, high = scores["macro_f1_ci95"]
             other = "micro_f1" if head == "problems" else "accuracy"
-            typer.echo(f"{head:<10} macro F1 {scores['macro_f1']:.3f} [{low:.3f}, {high:.3f}]  {other} {scores[other]:.3f}")
+            typer.echo(
+                f"{head:<10} macro F1 {scores['macro_f1']:.3f} [{low:.3f}, {high:.3f}]  {other} {scores[other]:.3f}"
+            )
             for label, row in scores["per_label"].items():
-                typer.echo(f"  {label:<14} P {row['precision']:.2f}  R {row['recall']:.2f}  F1 {row['f1']:.2f}  of {row['support']}")
+                typer.echo(
+                    f"  {label:<14} P {row['precision']:.2f}  R {row['recall']:.2f}  F1 {row['f1']:.2f}  of {row['support']}"
+                )
     if "calibration" in result:
         typer.echo(f"calibration error of problems {result['calibration']['problems_ece']:.3f}")
     for head, row in result.get("against", {}).items():
@@ -292,7 +320,10 @@ def _show_scores(result: dict[str, Any]) -> None:
 def train(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the model folder is made.")] = Path("runs"),
     name: Annotated[str, typer.Option(help="The model's name and version.")] = "ecitizen_1",
-    corpus: Annotated[list[Path] | None, typer.Option(metavar="F", help="Labelled posts with a split (default: the project's corpus).")] = None,
+    corpus: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="F", help="Labelled posts with a split (default: the project's corpus)."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 7,
     epochs: Annotated[int, typer.Option(help="Passes over the corpus.", min=1)] = 8,
 ) -> None:
@@ -312,7 +343,7 @@ def default_corpus() -> Path:
     """The corpus of a checkout. Raises InputError where the tracker was installed without it."""
     path = Path(__file__).parent.parent / "data" / "corpus" / "posts.jsonl"
     if not path.exists():
-        raise InputError("the corpus is not part of an installed tracker: work in a checkout, or name a file with --corpus")
+        raise InputError(
+            "the corpus is not part of an installed tracker: work in a checkout, or name a file with --corpus"
+        )
     return path
-
-

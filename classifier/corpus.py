@@ -51,7 +51,9 @@ def parse_example(record: dict[str, Any]) -> Example:
     labels = _checked(record)
     if "lang" not in labels and "lang" in record:
         labels["lang"] = record["lang"]
-    votes = [_checked(vote) | ({"lang": labels["lang"]} if "lang" in labels else {}) for vote in record.get("votes") or []]
+    votes = [
+        _checked(vote) | ({"lang": labels["lang"]} if "lang" in labels else {}) for vote in record.get("votes") or []
+    ]
     return Example(text, labels, record.get("split"), votes)
 
 

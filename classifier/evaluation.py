@@ -21,18 +21,20 @@ ECE_BINS = 15
 
 def indicators(head: str, answers: Sequence[Any]) -> NDArray[np.bool_]:
     """(posts, labels): which labels each answer holds."""
-    rows = [[label in (answer if isinstance(answer, list) else [answer]) for label in HEADS[head]] for answer in answers]
+    rows = [
+        [label in (answer if isinstance(answer, list) else [answer]) for label in HEADS[head]] for answer in answers
+    ]
     return np.array(rows, dtype=bool).reshape(len(answers), len(HEADS[head]))
 
 
 def _f1(tp: NDArray[Any], fp: NDArray[Any], fn: NDArray[Any]) -> NDArray[np.float64]:
     """F1, 0 where there is nothing to find and nothing was found wrongly."""
     whole = 2 * tp + fp + fn
-    return np.divide(2 * tp, whole, out=np.zeros(np.shape(whole)), where=whole > 0)
+    return _ratio(2 * tp, whole)
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=np.zeros(np.shape(whole)), where=whole > 0))
 
 
 class _Counts:
@@ -40,7 +42,7 @@ class _Counts:
 
     def __init__(self, true: NDArray[np.bool_], predicted: NDArray[np.bool_], weights: NDArray[np.float32]) -> None:
         def count(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
-            return weights @ hits.astype(np.float32)
+            return (weights @ hits.astype(np.float32)).astype(np.float64)
 
         self.tp, self.fp, self.fn = count(true & predicted), count(~true & predicted), count(true & ~predicted)
         self.support = self.tp + self.fn
@@ -91,7 +93,11 @@ def score_head(head: str, true: Sequence[Any], predicted: Sequence[Any], resampl
 
 
 def score_answers(
-    examples: Sequence[Example], answers: Sequence[Mapping[str, Any]], *, resamples: int = RESAMPLES, slices: bool = True
+    examples: Sequence[Example],
+    answers: Sequence[Mapping[str, Any]],
+    *,
+    resamples: int = RESAMPLES,
+    slices: bool = True,
 ) -> dict[str, Any]:
     """What INTERFACE "What `evaluate --json` prints" shows, for the heads that the examples answer."""
     result: dict[str, Any] = {"n": len(examples)}
@@ -143,7 +149,9 @@ def score(examples: Sequence[Example], logits: Mapping[str, NDArray[np.float32]]
     answers = []
     for row in range(len(examples)):
         answer: dict[str, Any] = {
-            "problems": [label for label, value in zip(HEADS["problems"], logits["problems"][row], strict=True) if value > 0]
+            "problems": [
+                label for label, value in zip(HEADS["problems"], logits["problems"][row], strict=True) if value > 0
+            ]
         }
         for head in HEADS:
             if head != "problems":

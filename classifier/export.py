@@ -86,7 +86,9 @@ class _Graph:
         last = self._ints("last_axis", [-1])
         weight = self._add("Unsqueeze", mask, self._ints("axis_1", [1]))
         weighted = self._add("Mul", self._add("Transpose", hidden, perm=[0, 2, 1]), weight)
-        pooled = self._add("Div", self._add("ReduceSum", weighted, last, keepdims=0), self._add("ReduceSum", mask, last))
+        pooled = self._add(
+            "Div", self._add("ReduceSum", weighted, last, keepdims=0), self._add("ReduceSum", mask, last)
+        )
         heads = self._constant("heads", self._weights["heads.weight"][None])
         wide = self._add("Mul", self._add("Unsqueeze", pooled, self._ints("axis_1", [1])), heads)
         logits = self._add("ReduceSum", wide, last, keepdims=0)
@@ -115,7 +117,10 @@ class _Graph:
         scales = self._constant("words_scale", scale.astype(np.float32))
         picked = self._add("Cast", self._add("Gather", table, "ids"), to=TensorProto.FLOAT)
         embedded = self._add("Mul", picked, self._add("Gather", scales, "ids"))
-        places = self._weights[prefix + "position_embeddings.weight"] + self._weights[prefix + "token_type_embeddings.weight"][0]
+        places = (
+            self._weights[prefix + "position_embeddings.weight"]
+            + self._weights[prefix + "token_type_embeddings.weight"][0]
+        )
         length = self._add("Shape", "ids", start=1, end=2)
         starts = self._ints("axis_0", [0])
         position = self._add("Slice", self._constant("places", places), starts, length, starts)
@@ -132,9 +137,7 @@ class _Graph:
         mixed = self._product(hidden, weight, offset, f"{at}.qkv")
         split = self._add("Reshape", mixed, self._ints(f"split_{self._heads}", [0, 0, 3 * self._heads, size]))
         parts = self._add("Transpose", split, perm=[0, 2, 1, 3])
-        query, key, value = self._add_many(
-            "Split", [parts, self._ints("thirds", [self._heads] * 3)], 3, axis=1
-        )
+        query, key, value = self._add_many("Split", [parts, self._ints("thirds", [self._heads] * 3)], 3, axis=1)
         score = self._add("MatMul", query, self._add("Transpose", key, perm=[0, 1, 3, 2]))
         attention = self._add("Softmax", self._add("Add", score, bias), axis=-1)
         context = self._add("Transpose", self._add("MatMul", attention, value), perm=[0, 2, 1, 3])
@@ -156,17 +159,27 @@ class _Graph:
         column_scale = self._constant(f"{name}.scale", scale.astype(np.float32))
         flat = self._add("Reshape", value, self._ints(f"flat_{weight.shape[1]}", [-1, weight.shape[1]]))
         largest = self._add("ReduceMax", self._add("Abs", flat), self._ints("axis_1", [1]), keepdims=0)
-        row_scale = self._add("Mul", self._add("Max", largest, self._scalar("tiny", 1e-8)), self._scalar("level", 1 / ACTIVATION_LEVELS))
+        row_scale = self._add(
+            "Mul", self._add("Max", largest, self._scalar("tiny", 1e-8)), self._scalar("level", 1 / ACTIVATION_LEVELS)
+        )
         # Signed activations would do without the zero point of 128, but ONNX Runtime has no fast product for them.
         zero = self._constant("zero", np.array(128, dtype=np.uint8))
         zeros = self._add("Expand", zero, self._add("Shape", row_scale))
         rounded = self._add("QuantizeLinear", flat, row_scale, zeros, axis=0)
         product = self._add(
-            "MatMulIntegerToFloat", rounded, columns, self._scalar("one", 1.0), column_scale, zero, domain="com.microsoft"
+            "MatMulIntegerToFloat",
+            rounded,
+            columns,
+            self._scalar("one", 1.0),
+            column_scale,
+            zero,
+            domain="com.microsoft",
         )
         scaled = self._add("Mul", product, self._add("Unsqueeze", row_scale, self._ints("axis_1", [1])))
         shifted = self._add("Add", scaled, self._constant(f"{name}.bias", offset))
-        shape = self._add("Concat", self._add("Shape", "ids"), self._ints(f"width_{len(weight)}", [len(weight)]), axis=0)
+        shape = self._add(
+            "Concat", self._add("Shape", "ids"), self._ints(f"width_{len(weight)}", [len(weight)]), axis=0
+        )
         return self._add("Reshape", shifted, shape)
 
     def _normalise(self, value: str, name: str) -> str:

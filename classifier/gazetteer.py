@@ -25,12 +25,12 @@ def _index() -> tuple[dict[str, list[tuple[tuple[str, ...], str]]], dict[str, st
     """Aliases by their first word, the longest first, with their service; and the agency of each service."""
     by_word: dict[str, list[tuple[tuple[str, ...], str]]] = {}
     agencies = {}
-    with files("classifier").joinpath("gazetteer.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            agencies[row["service"]] = row["agency"]
-            for name in (row["service"], *row["aliases"].split("|")):
-                words = tuple(_words(name))
-                by_word.setdefault(words[0], []).append((words, row["service"]))
+    lines = files("classifier").joinpath("gazetteer.csv").read_text(encoding="utf-8").splitlines()
+    for row in csv.DictReader(lines):
+        agencies[row["service"]] = row["agency"]
+        for name in (row["service"], *row["aliases"].split("|")):
+            words = tuple(_words(name))
+            by_word.setdefault(words[0], []).append((words, row["service"]))
     for candidates in by_word.values():
         candidates.sort(key=lambda candidate: -len(candidate[0]))
     return by_word, agencies

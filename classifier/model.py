@@ -111,7 +111,9 @@ class Model:
         result, start = {}, 0
         for head, labels in HEADS.items():
             part = logits[:, start : start + len(labels)] / self.manifest["temperatures"][head]
-            result[head] = sigmoid(part) if head == "problems" else softmax(part) if len(part) else part.astype(np.float64)
+            result[head] = (
+                sigmoid(part) if head == "problems" else softmax(part) if len(part) else part.astype(np.float64)
+            )
             start += len(labels)
         return result
 
@@ -137,5 +139,7 @@ def load_model(folder: Path | None = None, *, threads: int | None = None) -> Mod
         if not (folder / name).is_file():
             raise ModelError(f"{folder} lacks {name}; get the model anew")
         if file_sha256(folder / name) != expected:
-            raise ModelError(f"{folder / name} is damaged or foreign: its SHA-256 is not the manifest's; get the model anew")
+            raise ModelError(
+                f"{folder / name} is damaged or foreign: its SHA-256 is not the manifest's; get the model anew"
+            )
     return Model(folder, manifest, sha256(content).hexdigest(), threads)

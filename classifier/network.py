@@ -32,7 +32,7 @@ class Network(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(posts, pieces) of ids and a mask of the same shape to (posts, labels) of logits."""
         pooled = (self.pool(input_ids, attention_mask) - self.centre) / self.spread
-        return self.heads(self.dropout(pooled))  # type: ignore[no-any-return]
+        return self.heads(self.dropout(pooled))
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The mean of the encoder's vectors over the pieces of each post."""

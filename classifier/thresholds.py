@@ -50,7 +50,9 @@ def fit_thresholds(examples: Sequence[Example], logits: Mapping[str, NDArray[np.
         answered = [index for index, example in enumerate(examples) if head in example.labels]
         truth = indicators(head, [examples[index].labels[head] for index in answered])
         squash = sigmoid if head == "problems" else softmax
-        losses = [_log_loss(squash(logits[head][answered] / t), truth, head) for t in TEMPERATURES] if answered else [0.0]
+        losses = (
+            [_log_loss(squash(logits[head][answered] / t), truth, head) for t in TEMPERATURES] if answered else [0.0]
+        )
         temperatures[head] = float(TEMPERATURES[int(np.argmin(losses))]) if answered else 1.0
         probabilities[head] = squash(logits[head] / temperatures[head])
         assert probabilities[head].shape[1] == len(labels)

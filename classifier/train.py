@@ -231,7 +231,10 @@ def _optimizer(network: Network, recipe: Recipe, steps: int) -> tuple[Any, Any]:
     heads = list(network.heads.parameters())
     optimizer = torch.optim.AdamW(
         [
-            {"params": [each for each in network.encoder.parameters() if each.requires_grad], "lr": recipe.learning_rate},
+            {
+                "params": [each for each in network.encoder.parameters() if each.requires_grad],
+                "lr": recipe.learning_rate,
+            },
             {"params": heads, "lr": recipe.head_learning_rate},
         ],
         weight_decay=recipe.weight_decay,
@@ -249,6 +252,6 @@ def _selection(scores: dict[str, Any]) -> float:
 
 def _seed(seed: int) -> None:
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
+    np.random.seed(seed)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -66,7 +66,10 @@ def collect(
         finally:
             store.close()
         if as_json:
-            print_json({name: _summary(run) for name, run in records.items()} | {name: {"off": why} for name, why in off.items()})
+            print_json(
+                {name: _summary(run) for name, run in records.items()}
+                | {name: {"off": why} for name, why in off.items()}
+            )
         if once and failed:
             raise typer.Exit(1)
 
@@ -88,12 +91,17 @@ def _tell(run: RunRecord) -> None:
 
 def _summary(run: RunRecord) -> dict[str, object]:
     fields = ("fetched", "new", "duplicate", "dropped", "gaps", "requests", "outcome", "note")
-    return {name: value for name, value in asdict(run).items() if name in fields} | {"estimated_cost_usd": round(run.cost_usd, 4)}
+    return {name: value for name, value in asdict(run).items() if name in fields} | {
+        "estimated_cost_usd": round(run.cost_usd, 4)
+    }
 
 
 @app.command("import", epilog="Example: tracker import posts.jsonl --covers 2026-03-01 2026-03-08")
 def import_(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSONL, CSV, Parquet, X API pages, Reddit listings or dumps.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="JSONL, CSV, Parquet, X API pages, Reddit listings or dumps."),
+    ],
     source: Annotated[str | None, typer.Option(metavar="NAME", help="The source of records that name none.")] = None,
     covers: Annotated[
         tuple[str, str] | None, typer.Option(metavar="FROM TO", help="The span that counts as looked at (ISO 8601).")
@@ -135,7 +143,9 @@ def import_(
             skips.close(path)
             total.add(tally)
             dropped = f", {tally.dropped:,} erased before and kept out" if tally.dropped else ""
-            say(f"{path}: {tally.read:,} read, {tally.new:,} new, {tally.duplicate:,} known, {tally.skipped:,} skipped{dropped}")
+            say(
+                f"{path}: {tally.read:,} read, {tally.new:,} new, {tally.duplicate:,} known, {tally.skipped:,} skipped{dropped}"
+            )
         store.close()
         if as_json:
             counts = ("read", "new", "duplicate", "skipped", "dropped")
@@ -150,7 +160,9 @@ def _span(covers: tuple[str, str] | None) -> tuple[datetime, datetime] | None:
     try:
         from_at, to_at = parse_time(covers[0]), parse_time(covers[1])
     except ValueError:
-        raise InputError("--covers takes two ISO 8601 times, such as 2026-03-01T00:00:00+03:00 2026-03-08T00:00:00+03:00") from None
+        raise InputError(
+            "--covers takes two ISO 8601 times, such as 2026-03-01T00:00:00+03:00 2026-03-08T00:00:00+03:00"
+        ) from None
     if to_at < from_at:
         raise InputError("--covers: the second time is before the first")
     return from_at, to_at

@@ -73,7 +73,10 @@ def _zstd_errors(path: Path, records: Iterator[Placed]) -> Iterator[Placed]:
     try:
         yield from records
     except zstandard.ZstdError as error:
-        yield "end of file", RecordError(f"the zstd stream is damaged or cut off ({error}); what came before it is kept")
+        yield (
+            "end of file",
+            RecordError(f"the zstd stream is damaged or cut off ({error}); what came before it is kept"),
+        )
 
 
 def _text_records(path: Path, file: IO[bytes]) -> Iterator[Placed]:
@@ -121,7 +124,11 @@ def _looks_like_lines(start: bytes) -> bool:
 def _spans_lines(body: bytes) -> bool:
     """Whether the JSON is one document spread over lines, such as a saved answer, and not a record a line."""
     lines = [line for line in body.split(b"\n")[:100] if line.strip()]
-    return not any(_is_json(line) for line in lines) and len(lines) > 1 and lines[0].strip() in {b"{", b'{"data": [', b'{"data":['}
+    return (
+        not any(_is_json(line) for line in lines)
+        and len(lines) > 1
+        and lines[0].strip() in {b"{", b'{"data": [', b'{"data":['}
+    )
 
 
 def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
@@ -165,7 +172,9 @@ def _json_lines(file: IO[bytes]) -> Iterator[Placed]:
 def _document(path: Path, file: IO[bytes]) -> Iterator[Placed]:
     content = file.read(MAX_DOCUMENT_BYTES + 1)
     if len(content) > MAX_DOCUMENT_BYTES:
-        raise InputError(f"{path} is one JSON document of more than {MAX_DOCUMENT_BYTES // 2**20} MiB; write it as JSONL")
+        raise InputError(
+            f"{path} is one JSON document of more than {MAX_DOCUMENT_BYTES // 2**20} MiB; write it as JSONL"
+        )
     try:
         value = json.loads(content.removeprefix(b"\xef\xbb\xbf").decode())
     except UnicodeDecodeError as error:

@@ -54,7 +54,9 @@ class Runner:
                 except SourceError as error:
                     run.outcome = "refused" if isinstance(error, Refused) else "failed"
                     run.note = str(error)
-                    log.warning("stream failed", source=source, stream=stream.name, outcome=run.outcome, reason=str(error))
+                    log.warning(
+                        "stream failed", source=source, stream=stream.name, outcome=run.outcome, reason=str(error)
+                    )
         except Stopped:
             run.outcome = "stopped"
             raise
@@ -130,5 +132,3 @@ class Runner:
         seconds = state.next_action.sleep if state.next_action else 0
         log.warning("waiting", source=stream.source, stream=stream.name, reason=str(error), seconds=round(seconds))
         self.report(f"{stream.source} {stream.name}: {error}; trying again in {seconds:.0f} s")
-
-

@@ -44,19 +44,25 @@ _LABEL_CHARACTERS = 46
 
 def wall(moments: Any) -> Any:
     """East Africa Time as a wall clock that Vega takes for UTC."""
-    return pd.to_datetime(pd.Series(moments), utc=True).dt.tz_convert(NAIROBI).dt.tz_localize(None).dt.tz_localize("UTC")
+    return (
+        pd.to_datetime(pd.Series(moments), utc=True).dt.tz_convert(NAIROBI).dt.tz_localize(None).dt.tz_localize("UTC")
+    )
 
 
 def _domain(window: Window) -> list[dict[str, int]]:
     ends = wall([window.from_at, window.to_at])
     return [
-        {"year": end.year, "month": end.month, "date": end.day, "hours": end.hour, "minutes": end.minute, "utc": True}  # type: ignore[dict-item]
+        {"year": end.year, "month": end.month, "date": end.day, "hours": end.hour, "minutes": end.minute, "utc": True}
         for end in ends
     ]
 
 
 def _x(field: str, window: Window, *, axis: bool = True) -> alt.X:
-    shown = alt.Axis(title=None, format="%a %d %b %H:%M", labelOverlap=True, labelFlush=True, tickCount=10) if axis else None
+    shown = (
+        alt.Axis(title=None, format="%a %d %b %H:%M", labelOverlap=True, labelFlush=True, tickCount=10)
+        if axis
+        else None
+    )
     return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=_domain(window)), axis=shown)
 
 
@@ -77,9 +83,17 @@ def _bars(frame: pd.DataFrame, window: Window, column: str, colours: dict[str, s
             x=_x("from_at", window),
             x2="until_at:T",
             y=alt.Y("people:Q", stack="zero", title=None, axis=alt.Axis(tickMinStep=1, format="d")),
-            color=alt.Color("name:N", scale=alt.Scale(domain=names, range=list(colours.values())), legend=alt.Legend(title=None, orient="bottom", columns=5)),
+            color=alt.Color(
+                "name:N",
+                scale=alt.Scale(domain=names, range=list(colours.values())),
+                legend=alt.Legend(title=None, orient="bottom", columns=5),
+            ),
             order="order:Q",
-            tooltip=[alt.Tooltip("when:N", title="EAT"), alt.Tooltip("name:N", title=" "), alt.Tooltip("people:Q", title=say(language, "people_complaining"))],
+            tooltip=[
+                alt.Tooltip("when:N", title="EAT"),
+                alt.Tooltip("name:N", title=" "),
+                alt.Tooltip("people:Q", title=say(language, "people_complaining")),
+            ],
         )
     )
 
@@ -92,7 +106,9 @@ def volume_chart(
     bars = _bars(volume, window, "main_problem", PROBLEM_COLOURS, language).add_params(select)
     bars = bars.encode(opacity=alt.condition(select, alt.value(1.0), alt.value(0.35)))
     behind = [_holes(holes, window), _bands(official, window)]
-    below = alt.layer(*[layer for layer in behind if layer is not None], bars).properties(height=VOLUME_HEIGHT, width="container")
+    below = alt.layer(*[layer for layer in behind if layer is not None], bars).properties(
+        height=VOLUME_HEIGHT, width="container"
+    )
     told = ", ".join(f"{row.who} {row.status}" for row in official.itertuples()) or say(language, "none")
     description = f"{say(language, 'volume')}. {say(language, 'official')}: {told}."
     parts = [below] if official.empty else [_messages(official, window, language), below]
@@ -113,7 +129,9 @@ def _bands(official: pd.DataFrame, window: Window) -> alt.Chart | None:
     if official.empty:
         return None
     rows = _spans(official, window)[["start", "end", "status"]]
-    colour = alt.Color("status:N", scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())), legend=None)
+    colour = alt.Color(
+        "status:N", scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())), legend=None
+    )
     return alt.Chart(rows).mark_rect(opacity=0.10).encode(x=_x("start", window), x2="end:T", color=colour)
 
 
@@ -129,15 +147,30 @@ def _messages(official: pd.DataFrame, window: Window, language: str) -> alt.Laye
     # A label stands right of its mark, or left of it where the right edge is near.
     middle = wall([window.from_at + (window.to_at - window.from_at) / 2])[0]
     rows["left"] = rows["start"] > middle
-    colour = alt.Color("status:N", scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())), legend=None)
-    tooltip = [alt.Tooltip(f"{field}:N", title=title) for field, title in (("time", "EAT"), ("who", " "), ("status", "  "), ("to", "   "), ("text", "    "))]
+    colour = alt.Color(
+        "status:N", scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())), legend=None
+    )
+    tooltip = [
+        alt.Tooltip(f"{field}:N", title=title)
+        for field, title in (("time", "EAT"), ("who", " "), ("status", "  "), ("to", "   "), ("text", "    "))
+    ]
     rows = rows[["start", "end", "row", "label", "time", "who", "status", "to", "text", "left"]]
     y = alt.Y("row:O", axis=None)
     base = alt.Chart(rows)
-    marks = base.mark_bar(height=12, cornerRadius=3).encode(x=_x("start", window, axis=False), x2="end:T", y=y, color=colour, tooltip=tooltip)
+    marks = base.mark_bar(height=12, cornerRadius=3).encode(
+        x=_x("start", window, axis=False), x2="end:T", y=y, color=colour, tooltip=tooltip
+    )
     style = {"fontSize": 11, "baseline": "middle", "color": "#6b7280"}
-    right = base.transform_filter("!datum.left").mark_text(align="left", dx=6, **style).encode(x=_x("end", window, axis=False), y=y, text="label:N", tooltip=tooltip)
-    left = base.transform_filter("datum.left").mark_text(align="right", dx=-6, **style).encode(x=_x("start", window, axis=False), y=y, text="label:N", tooltip=tooltip)
+    right = (
+        base.transform_filter("!datum.left")
+        .mark_text(align="left", dx=6, **style)
+        .encode(x=_x("end", window, axis=False), y=y, text="label:N", tooltip=tooltip)
+    )
+    left = (
+        base.transform_filter("datum.left")
+        .mark_text(align="right", dx=-6, **style)
+        .encode(x=_x("start", window, axis=False), y=y, text="label:N", tooltip=tooltip)
+    )
     return alt.layer(marks, right, left).properties(height=ROW_HEIGHT * len(rows), width="container")
 
 
@@ -156,7 +189,9 @@ def sentiment_chart(frame: pd.DataFrame, window: Window, language: str) -> alt.C
 
 def lanes_chart(frame: pd.DataFrame, window: Window, language: str) -> alt.Chart:
     """Rumours and other services' complaints, stacked."""
-    return _bars(frame, window, "lane", LANE_COLOURS, language).properties(height=SIDE_HEIGHT, description=say(language, "lanes"))
+    return _bars(frame, window, "lane", LANE_COLOURS, language).properties(
+        height=SIDE_HEIGHT, description=say(language, "lanes")
+    )
 
 
 def shares_chart(shares: pd.DataFrame, language: str) -> alt.LayerChart:

@@ -35,13 +35,22 @@ def server_command(port: int, address: str = "localhost") -> list[str]:
         "theme.primaryColor": "#0072B2",
     }
     page = Path(__file__).with_name("app.py")
-    return [sys.executable, "-m", "streamlit", "run", str(page), *(f"--{name}={value}" for name, value in options.items())]
+    return [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        str(page),
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]
 
 
 @app.command(epilog="Example: tracker dashboard --port 8600")
 def dashboard(
     port: Annotated[int, typer.Option(help="Where the page is served.", min=1, max=65535)] = DEFAULT_PORT,
-    address: Annotated[str, typer.Option(help="Which address listens; the page has no log-in, so not the world's.")] = "localhost",
+    address: Annotated[
+        str, typer.Option(help="Which address listens; the page has no log-in, so not the world's.")
+    ] = "localhost",
 ) -> None:
     """Serve the page alone."""
     set_up_logs()
@@ -63,7 +72,9 @@ def export(
     about: Annotated[str | None, typer.Option()] = None,
     source: Annotated[str | None, typer.Option()] = None,
     lang: Annotated[str | None, typer.Option()] = None,
-    tier: Annotated[str, typer.Option(help="public: ids and labels; partner: redacted text; aggregate: counts.")] = "partner",
+    tier: Annotated[
+        str, typer.Option(help="public: ids and labels; partner: redacted text; aggregate: counts.")
+    ] = "partner",
     sample: Annotated[int | None, typer.Option(metavar="N", help="So many posts, with their weights.", min=1)] = None,
     by: Annotated[str | None, typer.Option(metavar="FIELD", help="Sample within each value of this field.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="S")] = None,

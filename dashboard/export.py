@@ -45,7 +45,19 @@ _LABEL_FIELDS = (
     "model",
     "labelled_at",
 )
-_POST_FIELDS = ("source", "id", "created_at", "text", "author", "platform_lang", "repost_of", "reply_to", "links", "fingerprint", "synthetic")
+_POST_FIELDS = (
+    "source",
+    "id",
+    "created_at",
+    "text",
+    "author",
+    "platform_lang",
+    "repost_of",
+    "reply_to",
+    "links",
+    "fingerprint",
+    "synthetic",
+)
 FIELDS = {
     "partner": (*_POST_FIELDS, *_LABEL_FIELDS),
     "public": ("source", "id", "fingerprint", "synthetic", *_LABEL_FIELDS),
@@ -106,7 +118,9 @@ def write_export(
             progress(count)
     if count == 0:
         draft.unlink()
-        raise InputError("no labelled post matches: widen the filters, or label what the store has with `tracker classify`")
+        raise InputError(
+            "no labelled post matches: widen the filters, or label what the store has with `tracker classify`"
+        )
     card = {
         "file": path.name,
         "sha256": _sha256(draft),
@@ -117,12 +131,17 @@ def write_export(
         "sample": {"posts": sample, "by": sample_by, "seed": seed or 0} if sample is not None else None,
         "models": dict(models),
         "synthetic_rows": synthetic,
-        "stamp": "DEMO: rows marked synthetic were written for this project and are not posts of real people" if synthetic else None,
+        "stamp": "DEMO: rows marked synthetic were written for this project and are not posts of real people"
+        if synthetic
+        else None,
         "made_at": now.isoformat(),
         "clock_pretended": pretended,
         "tracker": version,
         "schema": tables.SCHEMA_REVISION,
-        "csv": {"encoding": "UTF-8 with BOM", "formula_guard": "an apostrophe before a cell that begins with = + - @, a tab or a return"}
+        "csv": {
+            "encoding": "UTF-8 with BOM",
+            "formula_guard": "an apostrophe before a cell that begins with = + - @, a tab or a return",
+        }
         if path.suffix.lower() == ".csv"
         else None,
         "text": "redacted; names of people in free text are not recognised" if tier == "partner" else "not included",
@@ -158,7 +177,9 @@ def _joined(columns: Iterable[Any]) -> Any:
     return select(*columns).select_from(posts.join(models, models.c.active).join(labels, of_post))
 
 
-def _rows(engine: Engine, selection: Selection, weights: dict[tuple[str, str], float] | None) -> Iterator[dict[str, Any]]:
+def _rows(
+    engine: Engine, selection: Selection, weights: dict[tuple[str, str], float] | None
+) -> Iterator[dict[str, Any]]:
     columns = [tables.posts.c[name] for name in _POST_FIELDS] + [tables.labels.c[name] for name in _LABEL_FIELDS]
     query = _joined(columns).where(*_conditions(selection)).order_by(tables.posts.c.created_at, tables.posts.c.id)
     with engine.connect().execution_options(yield_per=BATCH_ROWS) as connection:
@@ -187,7 +208,11 @@ def _sample_weights(
 ) -> dict[tuple[str, str], float]:
     posts, labels = tables.posts, tables.labels
     stratum = posts.c.source if by == "source" else labels.c[by] if by else posts.c.source
-    query = _joined([posts.c.source, posts.c.id, stratum.label("stratum")]).where(*_conditions(selection)).order_by(posts.c.source, posts.c.id)
+    query = (
+        _joined([posts.c.source, posts.c.id, stratum.label("stratum")])
+        .where(*_conditions(selection))
+        .order_by(posts.c.source, posts.c.id)
+    )
     members: dict[str, list[tuple[str, str]]] = {}
     with engine.connect() as connection:
         for row in connection.execute(query):
@@ -211,7 +236,10 @@ def _jsonl_file(path: Path, _fields: tuple[str, ...]) -> Iterator[Callable[[list
     with path.open("w", encoding="utf-8") as file:
 
         def write(rows: list[dict[str, Any]]) -> None:
-            file.writelines(json.dumps({name: _shown(value) for name, value in row.items()}, ensure_ascii=False) + "\n" for row in rows)
+            file.writelines(
+                json.dumps({name: _shown(value) for name, value in row.items()}, ensure_ascii=False) + "\n"
+                for row in rows
+            )
 
         yield write
 

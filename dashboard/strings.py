@@ -91,7 +91,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Redacted; authors are not kept. Showing {shown:,} of {total:,}.",
         "Yamefichwa taarifa binafsi; waandishi hawahifadhiwi. Yanaonyeshwa {shown:,} kati ya {total:,}.",
     ),
-    "posts_none": ("No complaint in this period with these filters.", "Hakuna lalamiko katika kipindi hiki kwa vichujio hivi."),
+    "posts_none": (
+        "No complaint in this period with these filters.",
+        "Hakuna lalamiko katika kipindi hiki kwa vichujio hivi.",
+    ),
     "no_coverage": (
         "In this period no source was looked at: an empty chart is not a calm.",
         "Katika kipindi hiki hakuna chanzo kilichoangaliwa: chati tupu si utulivu.",

@@ -168,10 +168,25 @@ def problem_shares(posts: pd.DataFrame) -> pd.DataFrame:
 def official_messages(engine: Engine, window: Window) -> pd.DataFrame:
     """The official messages that touch a window, with `from_at` and `until_at`: as wide as the time's precision."""
     table = tables.official_messages
-    query = select(table).where(table.c.at < window.to_at, table.c.at >= window.from_at - timedelta(days=1)).order_by(table.c.at, table.c.id)
+    query = (
+        select(table)
+        .where(table.c.at < window.to_at, table.c.at >= window.from_at - timedelta(days=1))
+        .order_by(table.c.at, table.c.id)
+    )
     with engine.connect() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
-    columns = ["from_at", "until_at", "precision", "who", "from_ecitizen", "status", "scope", "text", "url", "synthetic"]
+    columns = [
+        "from_at",
+        "until_at",
+        "precision",
+        "who",
+        "from_ecitizen",
+        "status",
+        "scope",
+        "text",
+        "url",
+        "synthetic",
+    ]
     width = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(0)}
     for row in rows:
         row["from_at"] = row["at"].astimezone(NAIROBI)
@@ -240,12 +255,15 @@ def status_line(engine: Engine, now: datetime) -> Status:
         count, newest = connection.execute(
             select(func.count(), func.max(posts.c.created_at)).where(posts.c.created_at <= now)
         ).one()
-        waiting = count - connection.execute(
-            select(func.count())
-            .select_from(labels.join(models, and_(models.c.model == labels.c.model, models.c.active)))
-            .join(posts, and_(posts.c.source == labels.c.source, posts.c.id == labels.c.id))
-            .where(posts.c.created_at <= now)
-        ).scalar_one()
+        waiting = (
+            count
+            - connection.execute(
+                select(func.count())
+                .select_from(labels.join(models, and_(models.c.model == labels.c.model, models.c.active)))
+                .join(posts, and_(posts.c.source == labels.c.source, posts.c.id == labels.c.id))
+                .where(posts.c.created_at <= now)
+            ).scalar_one()
+        )
         until = connection.execute(
             select(func.max(coverage.c.to_at)).where(coverage.c.gap_reason.is_(None), coverage.c.from_at <= now)
         ).scalar()

@@ -22,7 +22,10 @@ status = typer.Typer(help="Official messages: add one by hand, list them, import
 app.add_typer(status, name="status")
 
 
-@status.command("add", epilog="Example: tracker status add --at 2026-03-05 --precision day --office 'Huduma Kenya' --status acknowledged --scope reply 'Kindly try later'")
+@status.command(
+    "add",
+    epilog="Example: tracker status add --at 2026-03-05 --precision day --office 'Huduma Kenya' --status acknowledged --scope reply 'Kindly try later'",
+)
 def add(
     text: Annotated[str, typer.Argument(metavar="TEXT")],
     at: Annotated[str, typer.Option(metavar="T", help="When it was said (ISO 8601; without an offset: UTC).")],
@@ -94,7 +97,11 @@ def shown_time(message: dict[str, Any]) -> str:
     local = parse_time(message["at"]).astimezone(NAIROBI)
     if message["precision"] == "day":
         return f"{local:%a %d %b %Y} (day)"
-    return f"{local:%a %d %b %Y}, about {local:%H:00} EAT" if message["precision"] == "hour" else f"{local:%a %d %b %Y %H:%M} EAT"
+    return (
+        f"{local:%a %d %b %Y}, about {local:%H:00} EAT"
+        if message["precision"] == "hour"
+        else f"{local:%a %d %b %Y %H:%M} EAT"
+    )
 
 
 @status.command("import", epilog="Example: tracker status import official.jsonl")
@@ -132,7 +139,9 @@ def import_official(path: Path, store: Store) -> tuple[int, int]:
 @app.command(epilog="Example: tracker erase --post x:123")
 def erase(
     post: Annotated[str | None, typer.Option(metavar="SOURCE:ID")] = None,
-    author: Annotated[str | None, typer.Option(metavar="HANDLE", help="A handle, an account id or a pseudonym.")] = None,
+    author: Annotated[
+        str | None, typer.Option(metavar="HANDLE", help="A handle, an account id or a pseudonym.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="With --author: on this platform alone.")] = None,
 ) -> None:
     """Remove a post, or all that an author wrote, and keep it out for good."""
@@ -206,7 +215,9 @@ def _reach(name: str, url: str, on: bool, variables: str) -> dict[str, Any]:
         # Any answer will do: without a key in the request the platform refuses it, which proves that it is there.
         requests.get(url, timeout=5, allow_redirects=False)
     except requests.RequestException as error:
-        return _check(name, "failed", f"configured, but {url} does not answer ({type(error).__name__}): check the network")
+        return _check(
+            name, "failed", f"configured, but {url} does not answer ({type(error).__name__}): check the network"
+        )
     return _check(name, "ok", f"configured, and {url} answers")
 
 
@@ -231,12 +242,20 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
         checks.append(_check("model", "warning", "nothing is labelled yet: tracker classify"))
     else:
         missing = count - labelled
-        checks.append(_check("model", "warning" if missing else "ok", f"{model}, {labelled:,} posts labelled, {missing:,} waiting"))
+        checks.append(
+            _check(
+                "model", "warning" if missing else "ok", f"{model}, {labelled:,} posts labelled, {missing:,} waiting"
+            )
+        )
     for cursor in latest:
         age = (settings.now() - cursor.updated_at).total_seconds()
         state = "warning" if age > STALE_AFTER_SECONDS else "ok"
         says = f"last read {age / 60:,.0f} minutes ago" + (": is `tracker run` running?" if state == "warning" else "")
         checks.append(_check(f"{cursor.source} {cursor.stream}", state, says))
     if last_run and last_run["outcome"] != "done":
-        checks.append(_check(f"{last_run['source']} run", "warning", f"{last_run['outcome']}: {last_run['note'] or 'no reason kept'}"))
+        checks.append(
+            _check(
+                f"{last_run['source']} run", "warning", f"{last_run['outcome']}: {last_run['note'] or 'no reason kept'}"
+            )
+        )
     return checks

@@ -14,7 +14,7 @@ def _guide() -> list[str]:
     return re.split(r"^## \d+\. ", text, flags=re.MULTILINE)
 
 
-_, _problems, _kind, _sentiment, _about, _official, *_ = _guide()
+_problems, _kind, _sentiment, _about, _official = _guide()[1:6]
 
 PROBLEMS: tuple[str, ...] = tuple(name for name, _ in _ROW.findall(_problems))
 KINDS: tuple[str, ...] = tuple(name for name, _ in _ROW.findall(_kind))

@@ -115,7 +115,9 @@ def _begin(at: datetime, precision: str) -> datetime:
 
 def _is_ecitizen(account: str | None, office: str | None) -> bool:
     if account:
-        return any(f"{known.source}:{known.account_id}" == account and known.is_ecitizen for known in official_accounts())
+        return any(
+            f"{known.source}:{known.account_id}" == account and known.is_ecitizen for known in official_accounts()
+        )
     return bool(office) and any(known.office == office and known.is_ecitizen for known in official_accounts())
 
 

@@ -33,13 +33,17 @@ _AT = re.compile(r"(?<![\w@])@(\w{1,64}(?:\.[\w-]{1,63})*)")
 _REDDIT_USER = re.compile(r"(?<![\w/])/?u/[\w-]{3,20}(?!\w)")
 _KRA_PIN = re.compile(r"(?<![^\W_])[AP][ -]?(?:\d[ -]?){9}[A-Z](?![^\W_])", re.IGNORECASE)
 _CARD = re.compile(r"(?<![\w+])\d(?:[ -]?\d){12,18}(?!\w)")
-_KENYAN_PHONE = re.compile(r"(?<!\w)(?:(?:\+|00)?254[\s.-]*(?:\(0\)[\s.-]*|0)?|\(?0)[\s.-]*[17]\)?(?:[\s.()-]{0,2}\d){8}(?!\d)")
+_KENYAN_PHONE = re.compile(
+    r"(?<!\w)(?:(?:\+|00)?254[\s.-]*(?:\(0\)[\s.-]*|0)?|\(?0)[\s.-]*[17]\)?(?:[\s.()-]{0,2}\d){8}(?!\d)"
+)
 _BARE_PHONE = re.compile(r"(?<![\w.,/-])[17]\d{2}[ -]?\d{3}[ -]?\d{3}(?![\w/]|[.,]\d)")
 _OTHER_PHONE = re.compile(r"(?<!\w)(?:\+|00)[1-9](?:[\s.()-]{0,2}\d){6,14}(?!\d)")
 _LANDLINE = re.compile(r"(?<![\w.,])\(?0[2-6]\d\)?[ -]?\d{3}[ -]?\d{3,4}(?!\w)")
 # M-Pesa receipts: a letter for the year, A-L for the month, 1-9 or A-V for the day, then seven more.
 _RECEIPT = re.compile(r"(?<![^\W_])[A-Z][A-L][1-9A-V][A-Z0-9]{7}(?![^\W_])", re.IGNORECASE)
-_RECEIPT_CONTEXT = re.compile(r"\b(?:code|ref|reference|txn|trans\w*|receipt|risiti|msg|message|confirmed)\b", re.IGNORECASE)
+_RECEIPT_CONTEXT = re.compile(
+    r"\b(?:code|ref|reference|txn|trans\w*|receipt|risiti|msg|message|confirmed)\b", re.IGNORECASE
+)
 _PASSPORT = re.compile(r"(?<![^\W_])[A-C][A-Z]?\d{6,7}(?![^\W_])", re.IGNORECASE)
 _ID_NUMBER = re.compile(r"(?<![\w.,/:=$€£+-])\d{7,8}(?!\w|[.,/:]\d)")
 _ACCOUNT = re.compile(
@@ -50,7 +54,9 @@ _ACCOUNT = re.compile(
 )
 _LONG_NUMBER = re.compile(r"(?<![\w.,+])\d(?:[ -]?\d){8,30}(?!\w|[.,]\d)")
 _MONEY_BEFORE = re.compile(r"(?:ksh?s?|kes|shs?|usd|tzs|ugx|sh|sum of|amount(?: of)?|[$€£=])\.?\s*$", re.IGNORECASE)
-_MONEY_AFTER = re.compile(r"^\s*(?:/[=-]|bob\b|shillings?\b|ksh\b|kes\b|million\b|people\b|kenyans\b|users\b|watu\b)", re.IGNORECASE)
+_MONEY_AFTER = re.compile(
+    r"^\s*(?:/[=-]|bob\b|shillings?\b|ksh\b|kes\b|million\b|people\b|kenyans\b|users\b|watu\b)", re.IGNORECASE
+)
 
 
 def _luhn(digits: str) -> bool:
@@ -63,7 +69,10 @@ def _digits(text: str) -> str:
 
 
 def _is_money(match: re.Match[str]) -> bool:
-    before, after = match.string[max(0, match.start() - 16) : match.start()], match.string[match.end() : match.end() + 12]
+    before, after = (
+        match.string[max(0, match.start() - 16) : match.start()],
+        match.string[match.end() : match.end() + 12],
+    )
     return bool(_MONEY_BEFORE.search(before) or _MONEY_AFTER.match(after))
 
 
@@ -77,7 +86,7 @@ def _is_foreign_phone(candidate: str) -> bool:
         number = phonenumbers.parse(re.sub(r"^00", "+", candidate), "KE")
     except phonenumbers.NumberParseException:
         return False
-    return phonenumbers.is_possible_number(number)
+    return bool(phonenumbers.is_possible_number(number))
 
 
 def _foreign_phone(match: re.Match[str]) -> str:
@@ -87,7 +96,9 @@ def _foreign_phone(match: re.Match[str]) -> str:
 def _receipt(match: re.Match[str]) -> str:
     code = match[0]
     digits = sum(character.isdigit() for character in code)
-    if digits == 0 and not (code.isupper() and _RECEIPT_CONTEXT.search(match.string[max(0, match.start() - 40) : match.start()])):
+    if digits == 0 and not (
+        code.isupper() and _RECEIPT_CONTEXT.search(match.string[max(0, match.start() - 40) : match.start()])
+    ):
         return code
     return "<TXN>"
 
@@ -116,7 +127,9 @@ def _account(match: re.Match[str]) -> str:
     number = match["number"]
     digits = sum(character.isdigit() for character in number)
     # The paybills of eCitizen are public, and words follow "account" more often than numbers do.
-    if number in {"222222", "206206"} or (digits < 3 and not (number.isupper() and match["label"].lower() in {"invoice", "inv", "bill"})):
+    if number in {"222222", "206206"} or (
+        digits < 3 and not (number.isupper() and match["label"].lower() in {"invoice", "inv", "bill"})
+    ):
         return match[0]
     if digits == len(number) and len(number) < 5:
         return match[0]

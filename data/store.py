@@ -246,7 +246,9 @@ class Store:
             for name in sources:
                 hashed = pseudonym(self._key, name, handle.lstrip("@"))
                 by_author = and_(posts.c.source == name, or_(posts.c.author == hashed, posts.c.author_handle == hashed))
-                found = list(connection.execute(select(posts.c.id, posts.c.author, posts.c.author_handle).where(by_author)))
+                found = list(
+                    connection.execute(select(posts.c.id, posts.c.author, posts.c.author_handle).where(by_author))
+                )
                 erased += self._erase(connection, {(name, row.id) for row in found})
                 # The account id behind a handle, too: a handle can change.
                 names = {hashed}.union(*((row.author, row.author_handle) for row in found)) - {None}
@@ -505,7 +507,13 @@ def _cover(connection: Connection, source: str, stream: str, span: Span) -> None
     table = tables.coverage
     if span.to_at < span.from_at:
         raise ValueError("a span ends before it begins")
-    row = {"source": source, "stream": stream, "from_at": span.from_at, "to_at": span.to_at, "gap_reason": span.gap_reason}
+    row = {
+        "source": source,
+        "stream": stream,
+        "from_at": span.from_at,
+        "to_at": span.to_at,
+        "gap_reason": span.gap_reason,
+    }
     same_reason = table.c.gap_reason.is_(None) if span.gap_reason is None else table.c.gap_reason == span.gap_reason
     touching = and_(
         table.c.source == source,
@@ -518,5 +526,3 @@ def _cover(connection: Connection, source: str, stream: str, span: Span) -> None
         row["from_at"], row["to_at"] = min(row["from_at"], found.from_at), max(row["to_at"], found.to_at)
     connection.execute(delete(table).where(touching))
     connection.execute(insert(table).values(row))
-
-

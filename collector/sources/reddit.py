@@ -111,7 +111,13 @@ class Listing:
             raise _failure(error) from None
         except KeyError:  # prawcore, on repeated 401 without a header
             raise Refused("reddit refused the token (401): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET") from None
-        except (prawcore.PrawcoreException, praw.exceptions.PRAWException, ValueError, TypeError, AttributeError) as error:
+        except (
+            prawcore.PrawcoreException,
+            praw.exceptions.PRAWException,
+            ValueError,
+            TypeError,
+            AttributeError,
+        ) as error:
             raise TemporaryFailure(f"reddit gave no usable answer ({type(error).__name__})") from None
 
 

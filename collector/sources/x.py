@@ -49,7 +49,9 @@ def compile_query(terms: tuple[str, ...]) -> str:
     quoted = [f'"{term}"' if not term.lstrip("@#").isalnum() else term for term in dict.fromkeys(terms)]
     query = f"({' OR '.join(quoted)}) -is:retweet"
     if len(query) > QUERY_CHARACTERS:
-        raise InputError(f"terms make an X query of {len(query)} characters, X takes {QUERY_CHARACTERS}: shorten the list")
+        raise InputError(
+            f"terms make an X query of {len(query)} characters, X takes {QUERY_CHARACTERS}: shorten the list"
+        )
     return query
 
 
@@ -101,7 +103,7 @@ class Search:
         cost = USD_PER_POST * len(answer.get("data") or [])
         ids = [int(record["id"]) for record in found if record["id"].isdigit()]
         if ids:
-            walk["newest_id"] = str(max(ids + [int(walk.get("newest_id", 0))]))
+            walk["newest_id"] = str(max(*ids, int(walk.get("newest_id", 0))))
         looked_to = _reached(walk, top)
         next_token = (answer.get("meta") or {}).get("next_token")
         if not next_token:

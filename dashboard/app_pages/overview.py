@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -28,7 +29,7 @@ def _store(url: str) -> Store:
 
 
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=32)
-def _read(url: str, window: volume.Window) -> dict:
+def _read(url: str, window: volume.Window) -> dict[str, Any]:
     engine = _store(url).engine
     posts = volume.load_posts(engine, window)
     found = volume.complaints(posts)
@@ -74,10 +75,18 @@ def _choose_window(url: str, now: datetime, language: str) -> volume.Window:
             bind="query-params",
         )
         sources = st.multiselect(
-            say(language, "source"), options["sources"], placeholder=say(language, "everything"), key="source", bind="query-params"
+            say(language, "source"),
+            options["sources"],
+            placeholder=say(language, "everything"),
+            key="source",
+            bind="query-params",
         )
         langs = st.multiselect(
-            say(language, "lang"), options["langs"], placeholder=say(language, "everything"), key="lang", bind="query-params"
+            say(language, "lang"),
+            options["langs"],
+            placeholder=say(language, "everything"),
+            key="lang",
+            bind="query-params",
         )
     return volume.Window(from_at, to_at, tuple(problems), tuple(sources), tuple(langs))
 
@@ -120,7 +129,7 @@ def _status_block(status: volume.Status, language: str) -> None:
     )
 
 
-def _metrics(found: dict, window: volume.Window, language: str) -> None:
+def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> None:
     shares, official = found["shares"], found["official"]
     named = shares[shares["problem"] != volume.NO_PROBLEM]
     columns = st.columns(4)
@@ -163,7 +172,9 @@ def _posts_table(posts: pd.DataFrame, language: str) -> None:
             # Text, not a moment: a moment would be shifted into the viewer's zone.
             "at": [f"{moment:%a %d %b %Y %H:%M}" for moment in shown["at"]],
             "text": list(shown["text"]),
-            "problems": [", ".join(label_name(language, problem) for problem in problems) for problems in shown["problems"]],
+            "problems": [
+                ", ".join(label_name(language, problem) for problem in problems) for problems in shown["problems"]
+            ],
             "sentiment": [label_name(language, value) for value in shown["sentiment"]],
             "lang": list(shown["lang"]),
             "services": [", ".join(services) for services in shown["services"]],
@@ -184,7 +195,7 @@ def _posts_table(posts: pd.DataFrame, language: str) -> None:
     st.caption(say(language, "posts_note", shown=len(shown), total=len(posts)))
 
 
-def _behind(found: dict, window: volume.Window, chosen: list[dict], language: str) -> None:
+def _behind(found: dict[str, Any], window: volume.Window, chosen: list[dict[str, Any]], language: str) -> None:
     posts = found["posts"]
     if chosen:
         posts = volume.in_buckets(posts, window)
@@ -234,7 +245,9 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
     assert isinstance(window, volume.Window)
     if st.session_state.get("period", "7") != "dates":
         shift = now.replace(second=0, microsecond=0) + timedelta(minutes=1) - window.to_at
-        window = volume.Window(window.from_at + shift, window.to_at + shift, window.problems, window.sources, window.langs)
+        window = volume.Window(
+            window.from_at + shift, window.to_at + shift, window.problems, window.sources, window.langs
+        )
     st.caption(say(language, "now", now=_shown(now, language)))
     with st.spinner(say(language, "reading"), show_time=True):
         status = _status(url, now.replace(second=0, microsecond=0))
@@ -250,7 +263,9 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
     _metrics(found, window, language)
     st.subheader(say(language, "volume"))
     chart = charts.volume_chart(found["volume"], found["official"], found["holes"], window, language)
-    event = st.altair_chart(chart, width="stretch", on_select="rerun", selection_mode=charts.BAR_SELECTION, key="volume")
+    event = st.altair_chart(
+        chart, width="stretch", on_select="rerun", selection_mode=charts.BAR_SELECTION, key="volume"
+    )
     st.caption(say(language, "volume_note"))
     chosen = list((event.get("selection") or {}).get(charts.BAR_SELECTION) or [])
     left, right = st.columns([2, 3])
@@ -271,7 +286,12 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
 def _render() -> None:
     with st.sidebar:
         language = st.radio(
-            "Language / Lugha", list(LANGUAGES), format_func=LANGUAGES.__getitem__, horizontal=True, key="ui", bind="query-params"
+            "Language / Lugha",
+            list(LANGUAGES),
+            format_func=LANGUAGES.__getitem__,
+            horizontal=True,
+            key="ui",
+            bind="query-params",
         )
     st.title(say(language, "title"))
     try:

@@ -61,8 +61,10 @@ def _moment(generator: random.Random, begin: datetime, end: datetime, densest: f
 
 def schedule(name: str, texts: list[dict[str, str]]) -> list[dict[str, object]]:
     """The posts of a replay in time order, each with the fields of INTERFACE "A post, in JSONL" and its phase."""
-    generator = random.Random(f"{SEED} {name}")
-    timed = sorted(((_moment(generator, *PHASES[name][text["phase"]]), text) for text in texts), key=lambda pair: pair[0])
+    generator = random.Random(f"{SEED} {name}")  # noqa: S311 - repeatable
+    timed = sorted(
+        ((_moment(generator, *PHASES[name][text["phase"]]), text) for text in texts), key=lambda pair: pair[0]
+    )
     posts: list[dict[str, object]] = []
     people: dict[str, list[int]] = {}
     for number, (moment, text) in enumerate(timed, 1):
@@ -91,7 +93,10 @@ def main() -> None:
     folder = Path(__file__).parent
     for name in PHASES:
         path = folder / f"{name}.jsonl"
-        texts = sorted(map(json.loads, path.read_text(encoding="utf-8").splitlines()), key=lambda post: (post["phase"], post["text"]))
+        texts = sorted(
+            map(json.loads, path.read_text(encoding="utf-8").splitlines()),
+            key=lambda post: (post["phase"], post["text"]),
+        )
         lines = (json.dumps(post, ensure_ascii=False) for post in schedule(name, texts))
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

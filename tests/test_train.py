@@ -1,0 +1,157 @@
+"""Training, on a network too small to be good: the whole way from a corpus to a model folder that labels posts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the train extra")
+
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
+
+from classifier.backbone import Backbone, trim  # noqa: E402
+from classifier.corpus import HEADS, load_corpus  # noqa: E402
+from classifier.labelling import label_texts  # noqa: E402
+from classifier.model import load_model  # noqa: E402
+from classifier.network import build_network, tokenizer_json  # noqa: E402
+from classifier.train import Recipe, predict, train  # noqa: E402
+from data.errors import InputError  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+CORPUS = Path(__file__).parent.parent / "data" / "corpus" / "posts.jsonl"
+HIDDEN, LAYERS = 32, 2
+POSTS = 240
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first posts of the project's corpus, some of every part."""
+    lines = CORPUS.read_text(encoding="utf-8").splitlines()[:POSTS]
+    path = tmp_path_factory.mktemp("corpus") / "posts.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def backbone(corpus: Path) -> Backbone:
+    """An untrained encoder with a vocabulary learnt from the corpus."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    trainer = trainers.UnigramTrainer(vocab_size=2_000, special_tokens=special, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator([example.text for example in load_corpus(corpus)], trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    content = json.loads(tokenizer.to_str())
+    generator = np.random.default_rng(1)
+
+    def random(*shape: int) -> np.ndarray:
+        return generator.normal(0, 0.3, shape).astype(np.float32)
+
+    weights = {
+        "embeddings.word_embeddings.weight": random(len(content["model"]["vocab"]), HIDDEN),
+        "embeddings.position_embeddings.weight": random(512, HIDDEN),
+        "embeddings.token_type_embeddings.weight": random(2, HIDDEN),
+    }
+    for layer in range(LAYERS):
+        at = f"encoder.layer.{layer}"
+        shapes = {
+            "attention.self.query": (HIDDEN, HIDDEN),
+            "attention.self.key": (HIDDEN, HIDDEN),
+            "attention.self.value": (HIDDEN, HIDDEN),
+            "attention.output.dense": (HIDDEN, HIDDEN),
+            "intermediate.dense": (4 * HIDDEN, HIDDEN),
+            "output.dense": (HIDDEN, 4 * HIDDEN),
+        }
+        for name, shape in shapes.items():
+            weights |= {f"{at}.{name}.weight": random(*shape), f"{at}.{name}.bias": random(shape[0])}
+    normalised = ["embeddings", *(f"encoder.layer.{layer}.{part}" for layer in range(LAYERS) for part in ("attention.output", "output"))]
+    for at in normalised:
+        weights |= {f"{at}.LayerNorm.weight": np.ones(HIDDEN, np.float32), f"{at}.LayerNorm.bias": np.zeros(HIDDEN, np.float32)}
+    shape = {"layers": LAYERS, "hidden": HIDDEN, "heads": 4, "intermediate": 4 * HIDDEN, "positions": 512}
+    return Backbone(weights, content, sha256="0" * 64, **shape)
+
+
+RECIPE = Recipe(epochs=2, vocabulary=1_500)
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: Path, backbone: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train([corpus], tmp_path_factory.mktemp("models"), "tiny_1", RECIPE, backbone=backbone)
+
+
+def test_a_trained_folder_labels_posts_and_says_what_it_was_trained_on(trained: Path, corpus: Path) -> None:
+    model = load_model(trained)
+    (labels,) = label_texts(model, ["eCitizen imekataa password yangu"])
+    assert model.id.startswith("tiny_1@")
+    assert labels.kind in HEADS["kind"]
+    assert set(labels.scores) == set(HEADS["problems"])
+    record = json.loads((trained / "training.json").read_text(encoding="utf-8"))
+    assert sum(record["posts"].values()) == POSTS
+    assert len(record["curve"]) == RECIPE.epochs
+    assert record["data"]["posts.jsonl"]
+
+
+def test_the_loss_falls(trained: Path) -> None:
+    curve = json.loads((trained / "training.json").read_text(encoding="utf-8"))["curve"]
+    assert curve[-1]["loss"] < curve[0]["loss"]
+
+
+def test_the_same_seed_gives_the_same_model(trained: Path, corpus: Path, backbone: Backbone, tmp_path: Path) -> None:
+    again = train([corpus], tmp_path, "tiny_1", RECIPE, backbone=backbone)
+    assert load_model(again).sha256 == load_model(trained).sha256
+
+
+def test_the_exported_graph_says_what_the_network_says(backbone: Backbone, corpus: Path, tmp_path: Path) -> None:
+    from classifier.export import export_model
+
+    torch.manual_seed(3)
+    network = build_network(backbone).eval()
+    network.centre.fill_(0.2)
+    network.spread.fill_(0.7)
+    fitted = {"temperatures": dict.fromkeys(HEADS, 1.0), "thresholds": dict.fromkeys(HEADS["problems"], 0.5), "unsure_below": 0.0}
+    export_model(network, tokenizer_json(backbone), fitted, tmp_path / "m", "m")
+    examples = load_corpus(corpus)[:80]
+    tokenizer = Tokenizer.from_str(tokenizer_json(backbone))
+    tokenizer.enable_truncation(256)
+    logits = predict(network, tokenizer, examples)
+    probabilities = load_model(tmp_path / "m").probabilities([example.text for example in examples])
+    expected = 1 / (1 + np.exp(-logits["problems"]))
+    # Eight-bit products: close, not equal.
+    assert np.abs(probabilities["problems"] - expected).mean() < 0.02
+    assert np.corrcoef(probabilities["problems"].ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def test_trimming_keeps_the_pieces_of_the_texts_it_was_given(backbone: Backbone, corpus: Path) -> None:
+    texts = [example.text for example in load_corpus(corpus)[:40]]
+    whole = Tokenizer.from_str(tokenizer_json(backbone))
+    small = trim(backbone, texts, 900)
+    cut = Tokenizer.from_str(tokenizer_json(small))
+    assert len(small.tokenizer["model"]["vocab"]) == len(small.weights["embeddings.word_embeddings.weight"]) < 2_000
+    assert [encoding.tokens for encoding in cut.encode_batch(texts)] == [encoding.tokens for encoding in whole.encode_batch(texts)]
+    word = "embeddings.word_embeddings.weight"
+    piece = cut.encode(texts[0]).ids[1]
+    assert (small.weights[word][piece] == backbone.weights[word][whole.encode(texts[0]).ids[1]]).all()
+
+
+def test_a_corpus_without_dev_is_refused(corpus: Path, backbone: Backbone, tmp_path: Path) -> None:
+    kept = [line for line in corpus.read_text(encoding="utf-8").splitlines() if json.loads(line)["split"] != "dev"]
+    path = tmp_path / "posts.jsonl"
+    path.write_text("\n".join(kept), encoding="utf-8")
+    with pytest.raises(InputError, match="dev"):
+        train([path], tmp_path, "m", RECIPE, backbone=backbone)
+
+
+def test_a_label_that_is_not_in_the_guide_is_named_with_its_line(corpus: Path, backbone: Backbone, tmp_path: Path) -> None:
+    lines = corpus.read_text(encoding="utf-8").splitlines()
+    record = json.loads(lines[4]) | {"kind": "rant"}
+    path = tmp_path / "posts.jsonl"
+    path.write_text("\n".join([*lines[:4], json.dumps(record), *lines[5:]]), encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 5.*rant.*complaint"):
+        train([path], tmp_path, "m", RECIPE, backbone=backbone)
