@@ -325,7 +325,7 @@ def train(
         typer.Option(metavar="F", help="Labelled posts with a split (default: the project's corpus)."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 7,
-    epochs: Annotated[int, typer.Option(help="Passes over the corpus.", min=1)] = 8,
+    epochs: Annotated[int, typer.Option(help="Passes over the corpus.", min=1)] = 12,
 ) -> None:
     """Train a model on the corpus and write it as a folder; needs the `train` extra."""
     set_up_logs()

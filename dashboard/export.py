@@ -13,7 +13,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import Text, and_, select, type_coerce
 
 from data import tables
 from data.errors import InputError
@@ -167,7 +167,7 @@ def _conditions(selection: Selection) -> list[Any]:
         if (value := getattr(selection, name)) is not None:
             conditions.append(labels.c[name] == value)
     if selection.problem is not None:
-        conditions.append(labels.c.problems.like(f'%"{selection.problem}"%'))
+        conditions.append(type_coerce(labels.c.problems, Text).like(f'%"{selection.problem}"%'))
     return conditions
 
 

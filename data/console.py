@@ -65,7 +65,7 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         say("stopped")
-        raise typer.Exit(130) from None
+        raise typer.Exit(1) from None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from data.errors import RecordError
 from data.labels import SCOPES, STATUSES
-from data.records import parse_time
+from data.records import parse_time, text_field
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,19 +69,17 @@ def parse_official(record: object) -> OfficialMessage:
     """
     if not isinstance(record, dict):
         raise RecordError(f"expected an object with at, status and text, found {type(record).__name__}")
-    text = record.get("text")
-    if not isinstance(text, str) or not text.strip():
+    text = (text_field(record, "text", required=True) or "").strip()
+    if not text:
         raise RecordError("text is missing")
     status = _one_of(record, "status", STATUSES)
     scope = _one_of(record, "scope", SCOPES, default="statement")
     precision = _one_of(record, "precision", PRECISIONS, default="minute")
-    account, office = record.get("account"), record.get("office")
+    account, office = text_field(record, "account"), text_field(record, "office")
     if not account and not office:
         raise RecordError("who said it is missing: give account (SOURCE:ID) or office (a name)")
-    if account and (not isinstance(account, str) or ":" not in account):
+    if account and ":" not in account:
         raise RecordError("account must be SOURCE:ID, such as x:123")
-    if office and not isinstance(office, str):
-        raise RecordError("office must be a name")
     at = _time(record, "at")
     if at is None:
         raise RecordError("at is missing")
@@ -91,15 +89,15 @@ def parse_official(record: object) -> OfficialMessage:
     return OfficialMessage(
         at=_begin(at, precision),
         precision=precision,
-        account=account or None,
-        office=office or None,
+        account=account,
+        office=office,
         from_ecitizen=_is_ecitizen(account, office),
         status=status,
         scope=scope,
-        text=text.strip(),
+        text=text,
         covers_from=covers_from,
         covers_to=covers_to,
-        url=record.get("url") or None,
+        url=text_field(record, "url"),
         synthetic=record.get("synthetic") is True,
     )
 
@@ -116,7 +114,8 @@ def _begin(at: datetime, precision: str) -> datetime:
 def _is_ecitizen(account: str | None, office: str | None) -> bool:
     if account:
         return any(
-            f"{known.source}:{known.account_id}" == account and known.is_ecitizen for known in official_accounts()
+            known.account_id and f"{known.source}:{known.account_id}" == account and known.is_ecitizen
+            for known in official_accounts()
         )
     return bool(office) and any(known.office == office and known.is_ecitizen for known in official_accounts())
 
@@ -133,6 +132,8 @@ def _time(record: dict[str, Any], field: str) -> datetime | None:
     if value in (None, ""):
         return None
     try:
-        return parse_time(value)
-    except ValueError:
+        moment = parse_time(value)
+        moment.astimezone(NAIROBI)
+    except (ValueError, OverflowError):
         raise RecordError(f"{field} is not an ISO 8601 time") from None
+    return moment

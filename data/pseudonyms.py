@@ -25,7 +25,7 @@ def pseudonym(key: bytes, source: str, account: str) -> str:
     """`p:` and 128 bits of HMAC-SHA256. A pseudonym of an export passes through unchanged."""
     if _PSEUDONYM.fullmatch(account):
         return account
-    return "p:" + _keyed(key, f"author/{source}", account.lower())
+    return "p:" + _keyed(key, f"author/{source}", account.removeprefix("@").lower())
 
 
 def fingerprint(key: bytes, text: str) -> str:

@@ -18,6 +18,7 @@ EARLIEST = datetime(2005, 1, 1, tzinfo=UTC)  # no platform read is older
 CLOCK_TOLERANCE = timedelta(days=1)
 
 _SOURCE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ def parse_time(value: object) -> datetime:
         raise ValueError(str(error)) from None
 
 
-def _text(record: Mapping[str, Any], field: str, *, required: bool = False) -> str | None:
+def text_field(record: Mapping[str, Any], field: str, *, required: bool = False) -> str | None:
+    """The text of a field, None where it is empty; a whole number becomes its digits. Raises RecordError naming the field."""
     value = record.get(field)
     if value is None or value == "":
         if required:
@@ -85,12 +87,12 @@ def parse_post(record: object, *, now: datetime, source: str | None = None) -> P
     """
     if not isinstance(record, dict):
         raise RecordError(f"expected an object with source, id, created_at and text, found {type(record).__name__}")
-    found_source = _text(record, "source") or source
+    found_source = text_field(record, "source") or source
     if found_source is None:
         raise RecordError("source is missing (name it in the record or with --source)")
     if not _SOURCE.fullmatch(found_source):
         raise RecordError("source must be a short lower-case name such as x or reddit")
-    identifier = _text(record, "id", required=True) or ""
+    identifier = text_field(record, "id", required=True) or ""
     identifier = identifier.removeprefix(f"{found_source}:")  # exported CSV writes x:123, so that spreadsheets keep it
     if not identifier or len(identifier) > MAX_ID_CHARACTERS:
         raise RecordError(f"id must have 1 to {MAX_ID_CHARACTERS} characters")
@@ -101,19 +103,20 @@ def parse_post(record: object, *, now: datetime, source: str | None = None) -> P
     except ValueError:
         raise RecordError("created_at is not an ISO 8601 time") from None
     if not EARLIEST <= created_at <= now + CLOCK_TOLERANCE:
-        raise RecordError(f"created_at {created_at:%Y-%m-%d} is before {EARLIEST:%Y} or in the future")
-    text = _text(record, "text", required=True) or ""
+        raise RecordError(f"created_at is before {EARLIEST:%Y} or in the future")
+    text = text_field(record, "text", required=True) or ""
     if len(text) > MAX_TEXT_CHARACTERS:
         raise RecordError(f"text has {len(text):,} characters, at most {MAX_TEXT_CHARACTERS:,} are taken")
+    lang = text_field(record, "lang") or ""
     return Post(
         source=found_source,
         id=identifier,
         created_at=created_at,
         text=text,
-        author=_text(record, "author"),
-        author_id=_text(record, "author_id"),
-        lang=(_text(record, "lang") or "")[:16] or None,
-        repost_of=_text(record, "repost_of"),
-        reply_to=_text(record, "reply_to"),
+        author=text_field(record, "author"),
+        author_id=text_field(record, "author_id"),
+        lang=lang if _LANG.fullmatch(lang) else None,  # a column that was mistaken for it could hold anything
+        repost_of=text_field(record, "repost_of"),
+        reply_to=text_field(record, "reply_to"),
         synthetic=record.get("synthetic") in (True, "true", "True", 1),
     )

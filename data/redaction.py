@@ -18,44 +18,68 @@ if TYPE_CHECKING:
 
 PLACEHOLDERS = ("<PHONE>", "<ID>", "<KRAPIN>", "<TXN>", "<ACC>", "<EMAIL>", "<CARD>", "<URL>")
 MENTION = "@user"
+_PASSES = 8
 
 # Invisible characters that could hide a number from the patterns below. A joiner between emoji is left alone.
-_INVISIBLE = re.compile(r"[\u00ad\u200b\u200c\u200e\u200f\u2060\ufeff]|(?<=[\w@.])\u200d(?=[\w@.])")
-_WORTH_A_LOOK = re.compile(r"[\d@]|://|www\.|\bu/|\.(?:com|co|ly|me|ke|gl)/", re.IGNORECASE)
+_INVISIBLE = re.compile(
+    r"[\u00ad\u034f\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+    r"|(?<=[\w\s@.()+-])\u200d|\u200d(?=[\w\s@.()+-])|(?<=\d)\ufe0f?\u20e3"
+)
+_WORTH_A_LOOK = re.compile(r"[\d@]|://|www\.|\bu/|/user/|\.(?:com|co|ly|me|ke|gl)/", re.IGNORECASE)
 
-_EMAIL = re.compile(r"[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}(?!\w)", re.IGNORECASE)
-_FEDIVERSE = re.compile(r"(?<![\w.@/])@[\w.-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}(?!\w)", re.IGNORECASE)
+_DASH = r"\-\u2010-\u2015\u2212"
+_GAP = rf"[\s.(){_DASH}]{{0,4}}"  # between the digits of a phone number
+# A date is followed by a time more often than a number begins like one.
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d{2}", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_DATE = rf"(?:{_DAY}[./-]{_MONTH}[./-]{_YEAR}|{_YEAR}[./-]{_MONTH}[./-]{_DAY})(?!\d)"
+# 12,345,678.50 and 3.14159265 are amounts: a number next to a comma or point is one where the other side is short.
+_NOT_AFTER_PART = "".join(rf"(?<!(?<!\d)\d{{{length}}}[.,/:-])" for length in (1, 2, 3))
+_NOT_BEFORE_PART = r"(?!\w|[.,]\d{1,3}(?!\d))"
+_DATE_OR_YEARS = re.compile(rf"{_DATE}|{_YEAR}(?:[ -]{_YEAR})+")
+
+_EMAIL = re.compile(r"[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}", re.IGNORECASE)
+_FEDIVERSE = re.compile(r"(?<![\w.@/])@[\w.-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}", re.IGNORECASE)
 _URL = re.compile(
     r"\bhttps?://\S+|\bwww\.\S+|(?<![@\w.-])(?:[a-z0-9-]{1,63}\.){1,5}(?:com|co|ly|me|ke|gl|gd|org|net|io|app|link|ee)/\S*",
     re.IGNORECASE,
 )
-_AT = re.compile(r"(?<![\w@])@(\w{1,64}(?:\.[\w-]{1,63})*)")
-_REDDIT_USER = re.compile(r"(?<![\w/])/?u/[\w-]{3,20}(?!\w)")
-_KRA_PIN = re.compile(r"(?<![^\W_])[AP][ -]?(?:\d[ -]?){9}[A-Z](?![^\W_])", re.IGNORECASE)
-_CARD = re.compile(r"(?<![\w+])\d(?:[ -]?\d){12,18}(?!\w)")
-_KENYAN_PHONE = re.compile(
-    r"(?<!\w)(?:(?:\+|00)?254[\s.-]*(?:\(0\)[\s.-]*|0)?|\(?0)[\s.-]*[17]\)?(?:[\s.()-]{0,2}\d){8}(?!\d)"
+_AT = re.compile(r"(?<![\w@])@(\w[\w-]*(?:\.[\w-]+)+|\w+)")
+_REDDIT_USER = re.compile(r"(?<![\w/])(?:/?u|/user)/[\w-]{3,20}(?!\w)", re.IGNORECASE)
+_KRA_PIN = re.compile(
+    rf"[AP]\d{{9}}[A-Z]|(?<![^\W_])[AP][ .{_DASH}]?(?:\d[ .{_DASH}]?){{9}}[A-Z](?![^\W_])", re.IGNORECASE
 )
-_BARE_PHONE = re.compile(r"(?<![\w.,/-])[17]\d{2}[ -]?\d{3}[ -]?\d{3}(?![\w/]|[.,]\d)")
-_OTHER_PHONE = re.compile(r"(?<!\w)(?:\+|00)[1-9](?:[\s.()-]{0,2}\d){6,14}(?!\d)")
-_LANDLINE = re.compile(r"(?<![\w.,])\(?0[2-6]\d\)?[ -]?\d{3}[ -]?\d{3,4}(?!\w)")
+_CARD = re.compile(rf"(?<![\w+])(?!{_DATE})\d(?:[ .{_DASH}]?\d){{12,18}}(?!\w)")
+_KENYAN_PHONE = re.compile(
+    rf"(?<!\d)(?!{_DATE})(?:(?:\+|00)?254{_GAP}(?:0{_GAP})?|\(?0{_GAP})[17](?:{_GAP}\d){{8}}(?!\d)"
+)
+_BARE_PHONE = re.compile(rf"(?<!\w){_NOT_AFTER_PART}[17]\d{{2}}[ {_DASH}]?\d{{3}}[ {_DASH}]?\d{{3}}{_NOT_BEFORE_PART}")
+_OTHER_PHONE = re.compile(rf"(?<!\w)(?:\+|00)[1-9](?:{_GAP}\d){{6,14}}(?!\d)")
+_LANDLINE = re.compile(r"(?<!\w)(?<!\d[.,])\(?0[2-6]\d\)?[ -]?\d{3}[ -]?\d{3,4}(?!\w)")
 # M-Pesa receipts: a letter for the year, A-L for the month, 1-9 or A-V for the day, then seven more.
 _RECEIPT = re.compile(r"(?<![^\W_])[A-Z][A-L][1-9A-V][A-Z0-9]{7}(?![^\W_])", re.IGNORECASE)
 _RECEIPT_CONTEXT = re.compile(
     r"\b(?:code|ref|reference|txn|trans\w*|receipt|risiti|msg|message|confirmed)\b", re.IGNORECASE
 )
 _PASSPORT = re.compile(r"(?<![^\W_])[A-C][A-Z]?\d{6,7}(?![^\W_])", re.IGNORECASE)
-_ID_NUMBER = re.compile(r"(?<![\w.,/:=$€£+-])\d{7,8}(?!\w|[.,/:]\d)")
+_LABELLED_ID = re.compile(
+    r"\b(?P<label>id|i\.d\.?|kitambulisho|maisha)"
+    r"(?P<gap>(?:\s?(?:no|num|number|card|nambari|namba|cha|ya|yangu|changu|is|ni)\b\.?|\s?no\.?){0,3}\s{0,2}[:;#=/.-]?\s{0,2})"
+    r"(?:\d{6,9}|\d{1,2}[ .,-]\d{3}[ .,-]\d{3})(?!\w|[.,]\d)",
+    re.IGNORECASE,
+)
+_ID_NUMBER = re.compile(rf"(?<![\w+]){_NOT_AFTER_PART}\d{{7,8}}{_NOT_BEFORE_PART}")
 _ACCOUNT = re.compile(
-    r"\b(?P<label>a/?c|acc|acct|account|akaunti|invoice|inv|ankara|bill|order|ticket|application|ref|reference|serial|token|meter|mita)"
-    r"(?P<gap>\.?\s?(?:no|num|number|nambari|namba|id|code|ni|is|iko|#)?\.?\s{0,2}[:#=-]?\s{0,2})"
+    r"\b(?P<label>a/?c|acc|acct|account|akaunti|invoice|inv|ankara|bill|order|ticket|application|ref|reference|serial|token|meter|mita)(?![^\W\d_])"
+    r"(?P<gap>(?:\.?\s?(?:no|num|number|nambari|namba|yangu|yake|ya|id|code|ni|is|iko|#)){0,3}\.?\s{0,2}[:#=-]?\s{0,2})"
     r"(?P<number>[A-Z0-9][A-Z0-9-]{3,30}[A-Z0-9])(?!\w)",
     re.IGNORECASE,
 )
-_LONG_NUMBER = re.compile(r"(?<![\w.,+])\d(?:[ -]?\d){8,30}(?!\w|[.,]\d)")
-_MONEY_BEFORE = re.compile(r"(?:ksh?s?|kes|shs?|usd|tzs|ugx|sh|sum of|amount(?: of)?|[$€£=])\.?\s*$", re.IGNORECASE)
+_LONG_NUMBER = re.compile(rf"(?<!\w){_NOT_AFTER_PART}(?!{_DATE})\d(?:[ {_DASH}]?\d){{8,}}{_NOT_BEFORE_PART}")
+_CURRENCY = r"(?:ksh?s?|kes|shs?|shilingi|usd|tzs|ugx|[$€£])"
+_MONEY_BEFORE = re.compile(rf"(?:{_CURRENCY}|sum of|amount(?: of)?|=)[.:=]?\s*$", re.IGNORECASE)
 _MONEY_AFTER = re.compile(
-    r"^\s*(?:/[=-]|bob\b|shillings?\b|ksh\b|kes\b|million\b|people\b|kenyans\b|users\b|watu\b)", re.IGNORECASE
+    r"^\s*(?:/[=-]|bob\b|shillings?\b|shilingi\b|ksh\b|kes\b|million\b|people\b|kenyans\b|users\b|watu\b)",
+    re.IGNORECASE,
 )
 
 
@@ -68,11 +92,9 @@ def _digits(text: str) -> str:
     return "".join(str(unicodedata.digit(character)) for character in text if character.isdigit())
 
 
-def _is_money(match: re.Match[str]) -> bool:
-    before, after = (
-        match.string[max(0, match.start() - 16) : match.start()],
-        match.string[match.end() : match.end() + 12],
-    )
+def _is_money(match: re.Match[str], group: str | int = 0) -> bool:
+    start, end = match.span(group)
+    before, after = match.string[max(0, start - 16) : start], match.string[end : end + 12]
     return bool(_MONEY_BEFORE.search(before) or _MONEY_AFTER.match(after))
 
 
@@ -111,6 +133,8 @@ def _bare_number(placeholder: str) -> Callable[[re.Match[str]], str]:
 
 
 def _is_date(number: str) -> bool:
+    if _DATE_OR_YEARS.fullmatch(number):
+        return True
     if len(number) != 8:
         return False
     for form in ("%Y%m%d", "%d%m%Y"):
@@ -127,11 +151,12 @@ def _account(match: re.Match[str]) -> str:
     number = match["number"]
     digits = sum(character.isdigit() for character in number)
     # The paybills of eCitizen are public, and words follow "account" more often than numbers do.
-    if number in {"222222", "206206"} or (
-        digits < 3 and not (number.isupper() and match["label"].lower() in {"invoice", "inv", "bill"})
-    ):
+    if number in {"222222", "206206"} or _DATE_OR_YEARS.fullmatch(number):
         return match[0]
-    if digits == len(number) and len(number) < 5:
+    if _is_money(match, "number") or re.match(rf"{_CURRENCY}\d", number, re.IGNORECASE):
+        return match[0]
+    shouted = match["label"].isupper() and not match["gap"].strip()  # "MY BILL TODAY" is no number of a bill
+    if digits < 3 and (shouted or not number.isupper() or match["label"].lower() not in {"invoice", "inv", "bill"}):
         return match[0]
     return f"{match['label']}{match['gap']}<ACC>"
 
@@ -140,7 +165,9 @@ def normalise(text: str) -> str:
     """The text in Unicode NFKC without the invisible characters that can hide a number."""
     if text.isascii():
         return text
-    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    while (cleaned := unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))) != text:
+        text = cleaned
+    return text
 
 
 def redact(text: str, *, author: str | None = None, keep_handles: frozenset[str] = frozenset()) -> str:
@@ -149,6 +176,16 @@ def redact(text: str, *, author: str | None = None, keep_handles: frozenset[str]
     `author`, the handle of who wrote it, is taken out wherever it stands; `keep_handles`, lower case and without @,
     are the official accounts, whose mentions stay. Redacting a redacted text changes nothing.
     """
+    # Again until nothing changes, as a number can stand in the way of the next; bounded, since posts are hostile input.
+    for _ in range(_PASSES):
+        redacted = _redact(text, author, keep_handles)
+        if redacted == text:
+            break
+        text = redacted
+    return text
+
+
+def _redact(text: str, author: str | None, keep_handles: frozenset[str]) -> str:
     text = normalise(text)
     if author and len(author) > 3 and author.lower() in text.lower():
         text = re.sub(rf"(?<!\w)@?{re.escape(author)}(?!\w)", MENTION, text, flags=re.IGNORECASE)
@@ -156,8 +193,9 @@ def redact(text: str, *, author: str | None = None, keep_handles: frozenset[str]
         return _RECEIPT.sub(_receipt, text)
 
     def mention(match: re.Match[str]) -> str:
-        handle = match[1].rstrip(".")
-        return match[0] if handle.lower() in keep_handles else MENTION + match[1][len(handle) :]
+        handle, _, sentence = match[1].lower().partition(".")  # "@eCitizenKenya.Why", without a space
+        official = match[1].lower() in keep_handles or (handle in keep_handles and "." not in sentence)
+        return match[0] if official else MENTION
 
     text = _FEDIVERSE.sub(MENTION, text)
     text = _EMAIL.sub("<EMAIL>", text)
@@ -170,6 +208,7 @@ def redact(text: str, *, author: str | None = None, keep_handles: frozenset[str]
     text = _KENYAN_PHONE.sub("<PHONE>", text)
     text = _CARD.sub(_card, text)
     text = _OTHER_PHONE.sub(_foreign_phone, text)
+    text = _LABELLED_ID.sub(r"\g<label>\g<gap><ID>", text)
     text = _RECEIPT.sub(_receipt, text)
     text = _PASSPORT.sub("<ID>", text)
     text = _LANDLINE.sub("<PHONE>", text)

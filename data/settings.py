@@ -19,6 +19,7 @@ def _utc(moment: datetime) -> datetime:
 
 UtcMoment = Annotated[datetime, AfterValidator(_utc)]
 
+SECRETS = ("TRACKER_PSEUDONYM_KEY", "X_BEARER_TOKEN", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET")
 DEFAULT_TERMS = (
     "eCitizen",
     "e-citizen",
@@ -27,6 +28,18 @@ DEFAULT_TERMS = (
     "#eCitizen",
     "@eCitizenKenya",
 )
+
+
+class _File(TomlConfigSettingsSource):
+    """`tracker.toml`, which is committed and copied more easily than an environment, so that no secret may stand in it."""
+
+    def __call__(self) -> dict[str, Any]:
+        """What the file sets. Raises InputError where it holds a secret."""
+        found = super().__call__()
+        for name in SECRETS:
+            if name in found or name.lower() in found or name.removeprefix("TRACKER_").lower() in found:
+                raise InputError(f"tracker.toml holds {name}, a secret: set it in the environment or in .env instead")
+        return found
 
 
 class Settings(BaseSettings):
@@ -59,7 +72,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, dotenv_settings, _File(settings_cls)
 
     @property
     def pretends(self) -> bool:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    union,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -209,7 +210,7 @@ class Store:
         }
         with self._transaction() as connection:
             present = _present(connection, tables.posts, rows)
-            given = [row for key, row in rows.items() if key in present]
+            given = [rows[key] for key in sorted(rows.keys() & present)]
             if given:
                 connection.execute(self._insert(tables.labels).on_conflict_do_nothing(), given)
         return len(given)
@@ -232,6 +233,7 @@ class Store:
         with self._transaction() as connection:
             erased = self._erase(connection, {(source, id_)})
             self._audit(connection, "erase post", {"source": source, "id": id_, "posts": erased})
+        self._scrub()
         return erased
 
     def erase_author(self, handle: str, source: str | None = None) -> int:
@@ -242,18 +244,21 @@ class Store:
         posts = tables.posts
         erased = 0
         with self._transaction() as connection:
-            sources = [source] if source else list(connection.execute(select(posts.c.source).distinct()).scalars())
+            sources = [source] if source else _sources(connection)
             for name in sources:
-                hashed = pseudonym(self._key, name, handle.lstrip("@"))
-                by_author = and_(posts.c.source == name, or_(posts.c.author == hashed, posts.c.author_handle == hashed))
+                hashed = pseudonym(self._key, name, handle)
+                named = or_(posts.c.author == hashed, posts.c.author_handle == hashed)
+                # The account behind a handle, too, with what it wrote under another: a handle can change.
+                accounts = select(posts.c.author).where(posts.c.source == name, named)
+                by_author = and_(posts.c.source == name, or_(named, posts.c.author.in_(accounts)))
                 found = list(
                     connection.execute(select(posts.c.id, posts.c.author, posts.c.author_handle).where(by_author))
                 )
                 erased += self._erase(connection, {(name, row.id) for row in found})
-                # The account id behind a handle, too: a handle can change.
                 names = {hashed}.union(*((row.author, row.author_handle) for row in found)) - {None}
                 self._bury(connection, "author", {(name, each) for each in names})
             self._audit(connection, "erase author", {"sources": sources, "posts": erased})
+        self._scrub()
         return erased
 
     def synthetic(self) -> bool:
@@ -281,6 +286,14 @@ class Store:
         """Give the connections back."""
         self.engine.dispose()
 
+    def _scrub(self) -> None:
+        """What was erased out of the SQLite file too, whose pages and log hold old copies, secure_delete or not."""
+        if self.engine.dialect.name == "sqlite":
+            bare = self.engine.execution_options(transaction=False)
+            with _readable_errors(self.engine), bare.connect() as connection:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with _readable_errors(self.engine), self.engine.execution_options(writes=True).begin() as connection:
@@ -300,7 +313,7 @@ class Store:
             "platform_lang": post.lang,
             "repost_of": post.repost_of,
             "reply_to": post.reply_to,
-            "links": _hosts(post.text),
+            "links": _hosts(post),
             "synthetic": post.synthetic,
         }
 
@@ -310,10 +323,13 @@ class Store:
         buried = _buried(connection, rows)
         wanted = {key: row for key, row in rows.items() if key not in buried}
         present = _present(connection, tables.posts, wanted)
-        fresh = [row for key, row in wanted.items() if key not in present]
+        # In one order, or two writers of the same posts would wait for each other for good.
+        fresh = [wanted[key] for key in sorted(wanted.keys() - present)]
+        new = 0
         if fresh:
-            connection.execute(self._insert(tables.posts).on_conflict_do_nothing(), fresh)
-        return Tally(new=len(fresh), dropped=len(buried))
+            statement = self._insert(tables.posts).on_conflict_do_nothing()
+            new = connection.execute(statement.execution_options(preserve_rowcount=True), fresh).rowcount
+        return Tally(new=new, dropped=len(buried))
 
     def _save_cursor(self, connection: Connection, source: str, stream: str, cursor: Any) -> None:
         row = {"source": source, "stream": stream, "cursor": cursor, "updated_at": self._now()}
@@ -442,7 +458,10 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A transaction that reads first and writes later would fail on a busy database, so one that may write says so at once.
-    writes = connection.get_execution_options().get("writes")
+    options = connection.get_execution_options()
+    if not options.get("transaction", True):
+        return
+    writes = options.get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
@@ -460,16 +479,16 @@ def _shown(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
 
 
-def _hosts(text_: str) -> list[str]:
-    """The sites a text links to; a path or a query could hold a name or a number."""
+def _hosts(post: Post) -> list[str]:
+    """The sites a post links to; a path or a query could hold a name or a number."""
     hosts = set()
-    for link in _LINK.findall(text_):
+    for link in _LINK.findall(post.text):
         try:
             host = urlsplit(link).hostname
         except ValueError:
             continue
         if host and len(host) <= 253:
-            hosts.add(redact(host))
+            hosts.add(redact(host, author=post.author))
     return sorted(hosts)
 
 
@@ -485,6 +504,12 @@ def _present(connection: Connection, table: Any, keys: Iterable[tuple[str, str]]
             query = select(table.c.id).where(table.c.source == source, table.c.id.in_(some))
             found.update((source, id_) for id_ in connection.execute(query).scalars())
     return found
+
+
+def _sources(connection: Connection) -> list[str]:
+    """Every source that the store has heard of, with posts or without."""
+    known = (tables.posts, tables.cursors, tables.coverage, tables.tombstones)
+    return sorted(connection.execute(union(*(select(table.c.source) for table in known))).scalars())
 
 
 def _buried(connection: Connection, rows: dict[tuple[str, str], dict[str, Any]]) -> set[tuple[str, str]]:

@@ -1,15 +1,23 @@
-"""Fixtures: a store in a temporary folder, and a command line in a process of its own."""
+"""Fixtures: a store in a temporary folder, a PostgreSQL server, and a command line in a process of its own."""
 
 from __future__ import annotations
 
 import os
+import pwd
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
+import hypothesis
 import pytest
+from sqlalchemy import create_engine, make_url, text
 
 from data.settings import Settings, load_settings
 from data.store import open_store
@@ -22,6 +30,10 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 3, 6, 17, 0, tzinfo=UTC)
 KEY = "a key of the tests, nobody's secret"
 _OURS = ("TRACKER_", "X_BEARER_TOKEN", "REDDIT_CLIENT_")
+
+# A failing random test prints the line that runs it again; how long an example takes says nothing about the code.
+hypothesis.settings.register_profile("tests", print_blob=True, deadline=None, database=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +83,71 @@ def tracker(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server of the tests' own, on loopback; skips where none is installed."""
+    psycopg = pytest.importorskip("psycopg", reason="the postgres extra is not installed")
+    initdb, postgres = _postgres_program("initdb"), _postgres_program("postgres")
+    if initdb is None or postgres is None:
+        pytest.skip("PostgreSQL is not installed")
+    user: dict[str, Any] = {}
+    if os.geteuid() == 0:  # which PostgreSQL refuses to run as
+        known = {entry.pw_name: entry for entry in pwd.getpwall()}
+        entry = known.get("postgres") or known.get("nobody")
+        if entry is None:
+            pytest.skip("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
+        user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    folder = Path(tempfile.mkdtemp(prefix="tracker-postgres-"))
+    process = None
+    try:
+        if user:
+            os.chown(folder, user["user"], user["group"])
+        cluster = folder / "cluster"
+        made = [initdb, "-D", cluster, "-U", "tracker", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+        subprocess.run(made, cwd=folder, check=True, capture_output=True, timeout=120, **user)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        started = [postgres, "-D", cluster, "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F"]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(started, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **user)
+        for _ in range(600):
+            try:
+                psycopg.connect(host="127.0.0.1", port=port, user="tracker", dbname="postgres").close()
+                break
+            except psycopg.OperationalError:
+                try:
+                    process.wait(0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+                pytest.fail(f"PostgreSQL ended: {(folder / 'log').read_text(errors='replace')}")
+        yield f"postgresql+psycopg://tracker@127.0.0.1:{port}/postgres"
+    finally:
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGINT)  # a fast shutdown, which does not wait for clients
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _postgres_program(name: str) -> str | None:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4]))
+    return shutil.which(name) or (str(found[-1]) if found else None)
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """The address of an empty PostgreSQL database, which is gone after the test."""
+    name = f"test_{uuid4().hex}"
+    server = create_engine(postgres_url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    yield make_url(postgres_url).set(database=name).render_as_string()
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()

@@ -71,9 +71,15 @@ def backbone(corpus: Path) -> Backbone:
         }
         for name, shape in shapes.items():
             weights |= {f"{at}.{name}.weight": random(*shape), f"{at}.{name}.bias": random(shape[0])}
-    normalised = ["embeddings", *(f"encoder.layer.{layer}.{part}" for layer in range(LAYERS) for part in ("attention.output", "output"))]
+    normalised = [
+        "embeddings",
+        *(f"encoder.layer.{layer}.{part}" for layer in range(LAYERS) for part in ("attention.output", "output")),
+    ]
     for at in normalised:
-        weights |= {f"{at}.LayerNorm.weight": np.ones(HIDDEN, np.float32), f"{at}.LayerNorm.bias": np.zeros(HIDDEN, np.float32)}
+        weights |= {
+            f"{at}.LayerNorm.weight": np.ones(HIDDEN, np.float32),
+            f"{at}.LayerNorm.bias": np.zeros(HIDDEN, np.float32),
+        }
     shape = {"layers": LAYERS, "hidden": HIDDEN, "heads": 4, "intermediate": 4 * HIDDEN, "positions": 512}
     return Backbone(weights, content, sha256="0" * 64, **shape)
 
@@ -115,7 +121,11 @@ def test_the_exported_graph_says_what_the_network_says(backbone: Backbone, corpu
     network = build_network(backbone).eval()
     network.centre.fill_(0.2)
     network.spread.fill_(0.7)
-    fitted = {"temperatures": dict.fromkeys(HEADS, 1.0), "thresholds": dict.fromkeys(HEADS["problems"], 0.5), "unsure_below": 0.0}
+    fitted = {
+        "temperatures": dict.fromkeys(HEADS, 1.0),
+        "thresholds": dict.fromkeys(HEADS["problems"], 0.5),
+        "unsure_below": 0.0,
+    }
     export_model(network, tokenizer_json(backbone), fitted, tmp_path / "m", "m")
     examples = load_corpus(corpus)[:80]
     tokenizer = Tokenizer.from_str(tokenizer_json(backbone))
@@ -134,7 +144,9 @@ def test_trimming_keeps_the_pieces_of_the_texts_it_was_given(backbone: Backbone,
     small = trim(backbone, texts, 900)
     cut = Tokenizer.from_str(tokenizer_json(small))
     assert len(small.tokenizer["model"]["vocab"]) == len(small.weights["embeddings.word_embeddings.weight"]) < 2_000
-    assert [encoding.tokens for encoding in cut.encode_batch(texts)] == [encoding.tokens for encoding in whole.encode_batch(texts)]
+    assert [encoding.tokens for encoding in cut.encode_batch(texts)] == [
+        encoding.tokens for encoding in whole.encode_batch(texts)
+    ]
     word = "embeddings.word_embeddings.weight"
     piece = cut.encode(texts[0]).ids[1]
     assert (small.weights[word][piece] == backbone.weights[word][whole.encode(texts[0]).ids[1]]).all()
@@ -148,7 +160,9 @@ def test_a_corpus_without_dev_is_refused(corpus: Path, backbone: Backbone, tmp_p
         train([path], tmp_path, "m", RECIPE, backbone=backbone)
 
 
-def test_a_label_that_is_not_in_the_guide_is_named_with_its_line(corpus: Path, backbone: Backbone, tmp_path: Path) -> None:
+def test_a_label_that_is_not_in_the_guide_is_named_with_its_line(
+    corpus: Path, backbone: Backbone, tmp_path: Path
+) -> None:
     lines = corpus.read_text(encoding="utf-8").splitlines()
     record = json.loads(lines[4]) | {"kind": "rant"}
     path = tmp_path / "posts.jsonl"

@@ -23,7 +23,7 @@ NAME = "reddit"
 PAGE_ITEMS = 100
 TIMEOUT_SECONDS = 30
 USER_AGENT = "ecitizen-tracker (reads posts that mention a public service)"
-GONE = {"[deleted]", "[removed]"}
+GONE = ("[deleted]", "[removed]")  # no set: what an item holds in place of a text may not be hashable
 
 
 def open_streams(settings: Settings) -> list[Stream]:
@@ -65,51 +65,50 @@ class Listing:
         state = state or {}
         top = datetime.fromisoformat(state.get("top") or now.isoformat())
         floor = datetime.fromisoformat(state["floor"]) if "floor" in state else None
-        items = self._request(state.get("after"))
+        items, after = self._request(state.get("after"))
 
         times = [moment for item in items if (moment := _created(item)) is not None]
-        oldest = min(times, default=top)
-        found = [record(item) for item in items if self.name == "search" or self._mentions(item)]
-        after = str(items[-1]["name"]) if len(items) >= PAGE_ITEMS and items[-1].get("name") else None
+        seen_to = datetime.fromisoformat(state["oldest"]) if "oldest" in state else top
+        oldest = min([*times, seen_to])
+        found = [record(item, escaped=False) for item in items if self.name == "search" or self._mentions(item)]
         if after is not None and after == state.get("after"):
             raise TemporaryFailure("reddit gave the same page twice")
         if after is not None and (floor is None or oldest > floor):
-            following = {"top": top.isoformat(), "after": after} | ({"floor": floor.isoformat()} if floor else {})
-            return Page(found, [Span(min(oldest, top), top)], None, following)
+            following = {"top": top.isoformat(), "after": after, "oldest": oldest.isoformat()}
+            following |= {"floor": floor.isoformat()} if floor else {}
+            return Page(found, [Span(oldest, top)], None, following)
         cursor = {"floor": top.isoformat()}
         if floor is None:
-            return Page(found, [Span(min(oldest, top), top)], cursor)
-        if oldest <= floor or not self._exhausted(state, items):
+            return Page(found, [Span(oldest, top)], cursor)
+        if oldest <= floor or "after" not in state:  # a listing of one page holds all there is
             return Page(found, [Span(min(floor, top), top)], cursor)
         gap = Span(floor, oldest, "further back than the 1,000 newest that Reddit lists")
         return Page(found, [Span(oldest, top), gap], cursor)
-
-    def _exhausted(self, state: dict[str, Any], items: list[dict[str, Any]]) -> bool:
-        """Whether the listing ended because Reddit lists no more, and not because nothing older matches."""
-        pages_before = state.get("after") is not None
-        return pages_before and len(items) < PAGE_ITEMS
 
     def _mentions(self, item: Mapping[str, Any]) -> bool:
         body = str(item.get("body") or "").lower()
         return any(term in body for term in self._terms)
 
-    def _request(self, after: str | None) -> list[dict[str, Any]]:
-        params = {"after": after} if after else {}
+    def _request(self, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
+        """The items of a page, and where the next one begins."""
+        # Not praw's own iterators: they take an empty body for the end of the listing.
+        params: dict[str, str | int] = {"limit": PAGE_ITEMS} | ({"after": after} if after else {})
+        if self.name == "search":
+            path = "r/all/search/"
+            params |= {"q": self._query, "sort": "new", "t": "all", "syntax": "lucene", "restrict_sr": "False"}
+        else:
+            path = f"r/{self._subreddits}/comments/"
         try:
-            if self.name == "search":
-                subreddit = self._reddit.subreddit("all")
-                listing = subreddit.search(self._query, sort="new", limit=PAGE_ITEMS, params=params)
-            else:
-                listing = self._reddit.subreddit(self._subreddits).comments(limit=PAGE_ITEMS, params=params)
+            listing = self._reddit.get(path, params=params)
             # vars: an attribute that is not there would make praw ask Reddit for it, one request an item.
-            return [_plain(vars(item)) for item in listing]
+            return [_plain(vars(item)) for item in listing.children], listing.after
         except prawcore.TooManyRequests as error:
             seconds = error.retry_after
             at = datetime.fromtimestamp(datetime.now(UTC).timestamp() + float(seconds), UTC) if seconds else None
             raise RateLimited("reddit asks to wait", at) from None
         except (prawcore.OAuthException, prawcore.InvalidToken, prawcore.ResponseException) as error:
             raise _failure(error) from None
-        except KeyError:  # prawcore, on repeated 401 without a header
+        except (KeyError, IndexError):  # prawcore, on repeated 401 without a header, or with one that names no error
             raise Refused("reddit refused the token (401): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET") from None
         except (
             prawcore.PrawcoreException,
@@ -117,6 +116,7 @@ class Listing:
             ValueError,
             TypeError,
             AttributeError,
+            RecursionError,
         ) as error:
             raise TemporaryFailure(f"reddit gave no usable answer ({type(error).__name__})") from None
 
@@ -165,8 +165,11 @@ def records(listing: Mapping[str, Any]) -> Iterator[dict[str, Any] | RecordError
             yield record(child)
 
 
-def record(item: Mapping[str, Any]) -> dict[str, Any] | RecordError:
-    """A submission (title and text) or a comment as a record; the id carries Reddit's type: `t3_…`, `t1_…`."""
+def record(item: Mapping[str, Any], *, escaped: bool = True) -> dict[str, Any] | RecordError:
+    """A submission (title and text) or a comment as a record; the id carries Reddit's type: `t3_…`, `t1_…`.
+
+    `escaped`: whether the text is as in files, with `&amp;` for `&`; praw asks for it as it was written.
+    """
     if isinstance(item.get("data"), dict):
         item = item["data"]
     is_comment = "body" in item
@@ -180,6 +183,7 @@ def record(item: Mapping[str, Any]) -> dict[str, Any] | RecordError:
         return RecordError("deleted at Reddit")
     if any(part is not None and not isinstance(part, str) for part in parts):
         return RecordError("text must be text")
+    text = "\n\n".join(part for part in parts if part)
     moment = _created(item)
     author = item.get("author")
     crosspost = item.get("crosspost_parent")
@@ -187,7 +191,7 @@ def record(item: Mapping[str, Any]) -> dict[str, Any] | RecordError:
         "source": NAME,
         "id": identifier,
         "created_at": moment,
-        "text": html.unescape("\n\n".join(part for part in parts if part)),
+        "text": html.unescape(text) if escaped else text,
         "author": None if author in GONE else author,
         "author_id": item.get("author_fullname"),
         "repost_of": crosspost if isinstance(crosspost, str) else None,

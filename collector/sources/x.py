@@ -31,10 +31,15 @@ REACH = timedelta(days=7)
 # X answers 400 to a start less than a few seconds inside its window, or less than 10 s before now.
 MARGIN = timedelta(seconds=60)
 LAG = timedelta(seconds=15)
+# A walk down to the end of the window begins so far inside that the window does not pass it while it reads.
+SLACK = timedelta(minutes=30)
 # A walk that was cut off longer ago than this is finished first, and another follows at once.
 STALE_WALK = timedelta(minutes=5)
 _SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
-_FIELDS = "created_at,author_id,lang,referenced_tweets,note_tweet"
+_FIELDS = {  # the parameter, and what to ask for: X renames tweets to posts
+    "tweet.fields": "created_at,author_id,lang,referenced_tweets,note_tweet",
+    "post.fields": "created_at,author_id,lang,referenced_posts,note_post",
+}
 
 
 def open_streams(settings: Settings) -> list[Stream]:
@@ -77,16 +82,18 @@ class Search:
         spans = []
         top = datetime.fromisoformat(walk.setdefault("top", (now - LAG).isoformat()))
         reach = now - REACH + MARGIN
-        floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else reach
+        looked_to = _reached(walk, top)
+        floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else reach + SLACK
         if floor < reach:
-            spans.append(Span(floor, min(reach, top), "older than the 7 days that X's recent search reaches back"))
-            floor = reach
+            lost_to = min(reach + SLACK, looked_to)
+            spans.append(Span(floor, lost_to, "older than the 7 days that X's recent search reaches back"))
+            floor = lost_to
         walk["floor"] = floor.isoformat()
-        if floor >= top:  # cut off so long ago that nothing of this walk can still be read
+        if floor >= looked_to:  # cut off so long ago that nothing of this walk can still be read
             return self._finished(walk, top, now, [], spans, 0.0)
 
         params: dict[str, Any] = {"query": self._query, "max_results": 100, "expansions": "author_id"}
-        params |= {self._fields: _FIELDS, "user.fields": "username"}
+        params |= {self._fields: _FIELDS[self._fields], "user.fields": "username"}
         since_id = walk.get("since_id")
         if since_id and snowflake_time(since_id) > reach:
             params["since_id"] = since_id
@@ -101,10 +108,11 @@ class Search:
         found = [record for record in records(answer) if not isinstance(record, RecordError)]
         broken = [record for record in records(answer) if isinstance(record, RecordError)]
         cost = USD_PER_POST * len(answer.get("data") or [])
-        ids = [int(record["id"]) for record in found if record["id"].isdigit()]
-        if ids:
-            walk["newest_id"] = str(max(*ids, int(walk.get("newest_id", 0))))
-        looked_to = _reached(walk, top)
+        ids = [int(record["id"]) for record in found if _is_snowflake(record["id"])]
+        # A post newer than `top` may be there before an older one is: the next walk asks for it again.
+        settled = [id_ for id_ in ids if snowflake_time(str(id_)) <= top]
+        if settled:
+            walk["newest_id"] = str(max(*settled, int(walk.get("newest_id", 0))))
         next_token = (answer.get("meta") or {}).get("next_token")
         if not next_token:
             spans.append(Span(floor, looked_to))
@@ -152,8 +160,9 @@ class Search:
             if error.response.status_code == 402:
                 raise Refused("x says that the credits are spent (402): top up, or wait for the next cycle") from None
             raise TemporaryFailure(f"x answered {error.response.status_code}") from None
-        except (requests.RequestException, ValueError, AttributeError, TypeError) as error:
-            # ValueError: a body that is no JSON; the others: tweepy reading an error body that is no object.
+        except (requests.RequestException, ValueError, AttributeError, TypeError, RecursionError) as error:
+            # ValueError: a body that is no JSON; RecursionError: one nested too deeply; the others: tweepy reading an
+            # error body that is no object.
             raise TemporaryFailure(f"x gave no usable answer ({type(error).__name__})") from None
         if not isinstance(answer, dict) or not ("data" in answer or "meta" in answer):
             raise TemporaryFailure("x gave an answer without data")
@@ -165,9 +174,8 @@ class Search:
         said = " ".join(map(str, error.api_messages)) or str(error)
         if "tweet.fields" in said and self._fields in params:
             self._fields = "post.fields"
-            renamed = {("post.fields" if name == "tweet.fields" else name): value for name, value in params.items()}
-            renamed["post.fields"] = _FIELDS.replace("tweet", "post")
-            return self._request(renamed)
+            kept = {name: value for name, value in params.items() if name != "tweet.fields"}
+            return self._request(kept | {self._fields: _FIELDS[self._fields]})
         if "next_token" in params:  # stale since the run that got it; until_id leads on without it
             return self._request({name: value for name, value in params.items() if name != "next_token"})
         raise Refused("x does not take the query (400): shorten or correct `terms` in tracker.toml")
@@ -194,6 +202,10 @@ def snowflake_time(identifier: str) -> datetime:
     return datetime.fromtimestamp(((int(identifier) >> 22) + _SNOWFLAKE_EPOCH_MS) / 1000, UTC)
 
 
+def _is_snowflake(identifier: str) -> bool:
+    return identifier.isascii() and identifier.isdigit() and len(identifier) < 20
+
+
 def _reached(walk: Mapping[str, Any], top: datetime) -> datetime:
     return min(top, snowflake_time(walk["until_id"])) if "until_id" in walk else top
 
@@ -213,7 +225,11 @@ def records(answer: Mapping[str, Any]) -> Iterator[dict[str, Any] | RecordError]
     data = answer.get("data") or []
     includes = answer.get("includes")
     users = includes.get("users") if isinstance(includes, dict) else None
-    names = {user["id"]: user.get("username") for user in users or [] if isinstance(user, dict) and "id" in user}
+    names = {
+        user["id"]: user.get("username")
+        for user in (users if isinstance(users, list) else [])
+        if isinstance(user, dict) and isinstance(user.get("id"), str)
+    }
     for item in data if isinstance(data, list) else [data]:
         yield _record(item, names)
 
@@ -227,13 +243,13 @@ def _record(item: Any, names: Mapping[str, str | None]) -> dict[str, Any] | Reco
     long = item.get("note_tweet") or item.get("note_post")
     text = long.get("text") if isinstance(long, dict) and long.get("text") else item.get("text")
     created_at = item.get("created_at")
-    if not created_at and identifier.isascii() and identifier.isdigit() and len(identifier) < 20:
+    if not created_at and _is_snowflake(identifier):
         created_at = snowflake_time(identifier).isoformat()
     referenced = item.get("referenced_tweets") or item.get("referenced_posts")
     references = {
         reference.get("type"): reference.get("id")
         for reference in (referenced if isinstance(referenced, list) else [])
-        if isinstance(reference, dict)
+        if isinstance(reference, dict) and isinstance(reference.get("type"), str)
     }
     author_id = item.get("author_id")
     return {

@@ -1,0 +1,239 @@
+"""The model that ships: labels, the same for every order, batch and number of threads; bad input; damaged folders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from classifier.corpus import HEADS, Example
+from classifier.evaluation import compare, score_answers, score_head
+from classifier.gazetteer import find_services, service_names
+from classifier.labelling import label_texts
+from classifier.model import Model, default_model_folder, load_model
+from data.errors import ModelError
+from data.labels import ABOUTS, KINDS, PROBLEMS, SENTIMENTS
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    Tracker = Callable[..., subprocess.CompletedProcess[str]]
+
+REPLAY = Path(__file__).parent.parent / "data" / "demo" / "replay_2026.jsonl"
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model()
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    return [json.loads(line)["text"] for line in REPLAY.read_text(encoding="utf-8").splitlines()[:240]]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("eCitizen keeps saying wrong password and I know it is the right one", "lockout"),
+        ("ecitizen imekataa password yangu tangu asubuhi, siwezi kuingia", "lockout"),
+        ("Nimelipa kwa 222222 pesa imekatwa lakini eCitizen inasema unpaid", "payment"),
+        ("ecitizen iko down tena, haifunguki kabisa", "outage"),
+    ],
+)
+def test_plain_complaints_get_their_problem(model: Model, text: str, problem: str) -> None:
+    (labels,) = label_texts(model, [text])
+    assert problem in labels.problems
+    assert (labels.kind, labels.about, labels.sentiment) == ("complaint", "ecitizen", "negative")
+
+
+def test_labels_are_the_guides(model: Model, texts: list[str]) -> None:
+    for labels in label_texts(model, texts):
+        assert set(labels.problems) <= set(PROBLEMS)
+        assert list(labels.scores) == list(PROBLEMS)
+        assert labels.kind in KINDS
+        assert labels.about in ABOUTS
+        assert labels.sentiment in SENTIMENTS
+        assert (labels.status is not None) == (labels.kind == "official")
+
+
+def test_a_text_is_labelled_alike_whatever_stands_beside_it(model: Model, texts: list[str]) -> None:
+    together = label_texts(model, texts)
+    order = np.random.default_rng(11).permutation(len(texts))
+    shuffled = label_texts(model, [texts[index] for index in order])
+    assert [together[index] for index in order] == shuffled
+    assert [label_texts(model, [text])[0] for text in texts[:40]] == together[:40]
+
+
+def test_probabilities_do_not_depend_on_threads(texts: list[str]) -> None:
+    one, two = (load_model(threads=threads).probabilities(texts[:80]) for threads in (1, 2))
+    assert all((one[head] == two[head]).all() for head in HEADS)
+
+
+@given(st.lists(st.text(max_size=200), max_size=6))
+@hypothesis_settings(max_examples=30, deadline=None)
+def test_any_text_gets_an_answer(texts: list[str]) -> None:
+    model = load_model()
+    labels = label_texts(model, texts)
+    assert len(labels) == len(texts)
+    assert all(np.isfinite(list(label.scores.values())).all() for label in labels)
+
+
+@pytest.mark.parametrize("text", ["", "😡😡😡", "система не работает", "系统坏了", "a" * 60_000])
+def test_odd_texts_get_an_answer(model: Model, text: str) -> None:
+    (labels,) = label_texts(model, [text])
+    assert labels.kind in KINDS
+    if text in {"", "😡😡😡", "система не работает", "系统坏了"}:
+        assert labels.lang == "other"
+
+
+def test_services_are_found_by_their_longest_name() -> None:
+    assert find_services("my driving licence and good conduct are stuck") == [
+        "certificate of good conduct",
+        "driving licence",
+    ]
+    assert find_services("Cheti cha kuzaliwa bado") == ["birth certificate"]
+    assert find_services("the passportless") == []
+    assert len(service_names()) == len(set(service_names())) > 100
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(default_model_folder(), tmp_path / "model"))
+
+
+def test_a_damaged_model_is_refused(copied: Path) -> None:
+    with (copied / "tokenizer.json").open("a", encoding="utf-8") as file:
+        file.write(" ")
+    with pytest.raises(ModelError, match=r"tokenizer\.json is damaged or foreign"):
+        load_model(copied)
+
+
+def test_a_missing_part_is_named(copied: Path) -> None:
+    (copied / "model.onnx").unlink()
+    with pytest.raises(ModelError, match=r"lacks model\.onnx"):
+        load_model(copied)
+
+
+def test_another_threshold_is_another_model(copied: Path) -> None:
+    manifest = json.loads((copied / "model.json").read_text(encoding="utf-8"))
+    manifest["thresholds"]["outage"] = 0.99
+    (copied / "model.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert load_model(copied).id != load_model().id
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not a model folder"):
+        load_model(tmp_path)
+
+
+def test_classify_prints_redacted_labelled_posts(tracker: Tracker) -> None:
+    done = tracker("classify", "--json", "call 0712345678, ecitizen imekataa password")
+    assert done.returncode == 0, done.stderr
+    (post,) = json.loads(done.stdout)
+    assert post["text"] == "call <PHONE>, ecitizen imekataa password"
+    assert post["problems"] == ["lockout"]
+    assert post["model"] == load_model().id
+
+
+def test_classify_keeps_unknown_fields_in_order_and_skips_what_is_no_post(tracker: Tracker, tmp_path: Path) -> None:
+    lines = [
+        '{"b":1,"text":"ecitizen iko down","a":[2]}',
+        "not json",
+        '{"text":7}',
+        '{"text":"asante eCitizen, nimepata passport"}',
+    ]
+    (tmp_path / "in.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    done = tracker("classify", "--input", "in.jsonl", "--output", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    posts = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [list(post)[:3] for post in posts] == [["b", "text", "a"], ["text", "problems", "scores"]]
+    assert "record 2" in done.stderr
+    assert "record 3" in done.stderr
+
+
+def test_classify_labels_what_the_store_has_once(tracker: Tracker) -> None:
+    assert tracker("import", REPLAY).returncode == 0
+    first = json.loads(tracker("classify", "--json").stdout)
+    second = json.loads(tracker("classify", "--json").stdout)
+    assert first["labelled"] > 600
+    assert second["labelled"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["classify", "--input", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["classify", "a text", "--input", "x.jsonl"], "not both"),
+        (["classify", "a text", "--model", "nowhere"], "not a model folder"),
+        (["evaluate", "nowhere.jsonl"], "nowhere.jsonl"),
+    ],
+)
+def test_wrong_words_get_one_line(tracker: Tracker, words: list[str], says: str) -> None:
+    done = tracker(*words)
+    assert done.returncode in {1, 2}
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_evaluate_scores_what_the_file_has(tracker: Tracker, tmp_path: Path) -> None:
+    rows = [
+        "tweet\tfeeling",
+        "ecitizen iko down tena, ovyo kabisa\tnegative",
+        "asante sana eCitizen, passport imefika\tpositive",
+    ]
+    (tmp_path / "posts.tsv").write_text("\n".join(rows), encoding="utf-8")
+    done = tracker(
+        "evaluate", "posts.tsv", "--columns", "text=tweet,sentiment=feeling", "--json", "--predictions", "mine.jsonl"
+    )
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)
+    assert scores["n"] == 2
+    assert "problems" not in scores
+    assert len(scores["sentiment"]["macro_f1_ci95"]) == 2
+    assert len((tmp_path / "mine.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_evaluate_names_a_label_that_is_not_in_the_guide(tracker: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "posts.jsonl").write_text('{"text":"x","kind":"rant"}\n', encoding="utf-8")
+    done = tracker("evaluate", "posts.jsonl")
+    assert done.returncode == 2
+    assert "record 1" in done.stderr
+    assert "'rant'" in done.stderr
+
+
+def test_f1_is_computed_by_hand() -> None:
+    scores = score_head(
+        "kind", ["complaint", "complaint", "praise", "other"], ["complaint", "praise", "praise", "news"]
+    )
+    assert scores["accuracy"] == 0.5
+    assert scores["per_label"]["complaint"] == {"precision": 1.0, "recall": 0.5, "f1": 0.6667, "support": 2}
+    # Over the labels that occur in the file: complaint 2/3, praise 2/3, other 0; news only occurs in the answers.
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3, abs=1e-4)
+
+
+def test_micro_f1_counts_every_problem_of_every_post() -> None:
+    scores = score_head("problems", [["outage", "support"], [], ["payment"]], [["outage"], ["slow"], ["payment"]])
+    assert scores["micro_f1"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1), abs=1e-4)
+
+
+def test_a_comparison_with_itself_is_no_difference() -> None:
+    examples = [Example("a", {"kind": "praise"}), Example("b", {"kind": "news"})]
+    answers = [{"kind": "praise"}, {"kind": "praise"}]
+    assert compare(examples, answers, answers)["kind"] == {"difference": 0.0, "difference_ci95": [0.0, 0.0]}
+    assert compare(examples, [{"kind": "praise"}, {"kind": "news"}], answers)["kind"]["difference"] > 0
+
+
+def test_slices_are_by_language() -> None:
+    examples = [Example("a", {"kind": "praise", "lang": "sw"}), Example("b", {"kind": "news", "lang": "en"})]
+    scores = score_answers(examples, [{"kind": "praise"}, {"kind": "praise"}], resamples=10)
+    assert scores["by_lang"]["sw"]["kind"]["accuracy"] == 1.0
+    assert scores["by_lang"]["en"]["kind"]["accuracy"] == 0.0

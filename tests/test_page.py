@@ -1,0 +1,135 @@
+"""The page in Streamlit's own test runner: what a viewer is told in each state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import streamlit as st
+from conftest import KEY, NOW
+from labelled import MODEL, labels, listen, put
+from streamlit.testing.v1 import AppTest
+
+from dashboard.strings import say
+from data.official import parse_official
+from data.records import Post
+
+if TYPE_CHECKING:
+    from data.store import Store
+
+PAGE = Path(__file__).parent.parent / "dashboard" / "app_pages" / "overview.py"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _page_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKER_DATABASE_URL", f"sqlite:///{tmp_path / 'posts.db'}")
+    monkeypatch.setenv("TRACKER_PSEUDONYM_KEY", KEY)
+    monkeypatch.setenv("TRACKER_NOW", NOW.isoformat())
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def page() -> AppTest:
+    return AppTest.from_file(str(PAGE), default_timeout=60).run()
+
+
+def words(shown: AppTest) -> str:
+    elements = [
+        *shown.title,
+        *shown.markdown,
+        *shown.caption,
+        *shown.info,
+        *shown.warning,
+        *shown.error,
+        *shown.subheader,
+    ]
+    return "\n".join(str(element.value) for element in elements)
+
+
+def fill(store: Store) -> None:
+    store.activate_model(MODEL, "0" * 64)
+    listen(store, "2026-02-10 00:00", "2026-03-06 20:00")
+    for number in range(6):
+        put(store, "2026-03-05 09:10", labels("lockout"), person=f"p{number}", text=f"imekata password {number}")
+    put(store, "2026-03-05 09:20", labels("payment", lang="sw"), text="malipo <b>hayaonekani</b>")
+    put(store, "2026-03-05 10:20", labels(kind="praise", sentiment="positive"), text="asante")
+
+
+def test_an_empty_store_says_what_to_do(store: Store) -> None:
+    shown = page()
+    assert not shown.exception
+    assert say("en", "word_empty") in words(shown)
+    assert "tracker import" in words(shown)
+
+
+def test_posts_without_labels_ask_for_them(store: Store) -> None:
+    store.save_page([Post("x", "1", NOW.replace(hour=8), "ecitizen iko down")])
+    shown = page()
+    assert not shown.exception
+    assert "tracker classify" in words(shown)
+
+
+def test_the_wave_its_shares_and_the_official_word_are_shown(store: Store) -> None:
+    fill(store)
+    record = {
+        "at": "2026-03-05",
+        "precision": "day",
+        "office": "Huduma Kenya",
+        "status": "acknowledged",
+        "text": "Kindly try later",
+    }
+    store.add_official([parse_official(record)])
+    shown = page()
+    assert not shown.exception
+    metrics = {metric.label: (metric.value, metric.delta) for metric in shown.metric}
+    assert metrics["People complaining"][0] == "7"
+    assert metrics["lockout share"][0] == "86%"
+    assert metrics["First official word"] == ("Huduma Kenya", "acknowledged, Thu 05 Mar")
+    posts = shown.dataframe[0].value
+    assert len(posts) == 7
+    assert "malipo <b>hayaonekani</b>" in list(posts["text"])
+    assert shown.dataframe[1].value["text"].tolist() == ["Kindly try later"]
+
+
+def test_a_filter_changes_what_is_counted(store: Store) -> None:
+    fill(store)
+    shown = page()
+    shown.multiselect(key="problem").select("payment").run()
+    assert {metric.label: metric.value for metric in shown.metric}["People complaining"] == "1"
+    shown.multiselect(key="lang").select("en").run()
+    assert not shown.exception
+    assert say("en", "posts_none") in words(shown)
+
+
+def test_a_period_that_nobody_looked_at_is_no_calm(store: Store) -> None:
+    store.activate_model(MODEL, "0" * 64)
+    put(store, "2026-01-05 09:10", labels("lockout"))
+    shown = page()
+    assert not shown.exception
+    assert say("en", "no_coverage") in words(shown)
+    assert say("en", "word_blind") in words(shown)
+
+
+def test_synthetic_posts_and_a_pretended_clock_are_stamped(store: Store) -> None:
+    store.save_page([Post("x", "1", NOW.replace(hour=8), "ecitizen iko down", synthetic=True)])
+    shown = page()
+    assert say("en", "demo") in words(shown)
+    assert "Fri 06 Mar 2026 20:00 EAT" in words(shown)
+
+
+def test_the_page_speaks_kiswahili(store: Store) -> None:
+    fill(store)
+    shown = page()
+    shown.radio(key="ui").set_value("sw").run()
+    assert not shown.exception
+    assert shown.title[0].value == say("sw", "title")
+    assert {metric.label for metric in shown.metric} >= {"Watu wanaolalamika"}
+
+
+def test_a_database_that_cannot_be_used_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKER_DATABASE_URL", "sqlite:///nowhere/posts.db")
+    shown = page()
+    assert not shown.exception
+    assert "nowhere" in words(shown)

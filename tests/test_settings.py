@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from data.errors import InputError
+from data.settings import load_settings
+
+
+def test_the_environment_wins_over_the_env_file_and_that_over_the_toml(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("tracker.toml").write_text('database_url = "sqlite:///toml.db"\nterms = ["ecitizen"]\nx_url = "http://toml"\n')
+    Path(".env").write_text("TRACKER_DATABASE_URL=sqlite:///dotenv.db\nTRACKER_X_URL=http://dotenv\n")
+    monkeypatch.setenv("TRACKER_X_URL", "http://environment")
+    settings = load_settings()
+    assert settings.terms == ("ecitizen",)
+    assert settings.database_url == "sqlite:///dotenv.db"
+    assert settings.x_url == "http://environment"
+
+
+@pytest.mark.parametrize("name", ["x_bearer_token", "X_BEARER_TOKEN", "pseudonym_key", "TRACKER_PSEUDONYM_KEY"])
+def test_a_secret_in_the_toml_is_refused_and_not_repeated(name: str) -> None:
+    Path("tracker.toml").write_text(f'{name} = "very secret"\n')
+    with pytest.raises(InputError, match="a secret") as caught:
+        load_settings()
+    assert "very secret" not in str(caught.value)
+
+
+def test_a_broken_toml_is_named() -> None:
+    Path("tracker.toml").write_text("terms = [")
+    with pytest.raises(InputError, match=r"tracker\.toml is not valid TOML"):
+        load_settings()
+
+
+def test_a_secret_does_not_show_in_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("X_BEARER_TOKEN", "very secret")
+    assert "very secret" not in repr(load_settings())
+
+
+@pytest.mark.parametrize("text", ["2026-03-06T20:00:00+03:00", "2026-03-06T17:00:00", "2026-03-06T17:00:00Z"])
+def test_the_pretended_clock_is_utc_without_an_offset(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TRACKER_NOW", text)
+    settings = load_settings()
+    assert settings.pretends
+    assert settings.now() == datetime(2026, 3, 6, 17, tzinfo=UTC)
