@@ -1,6 +1,6 @@
 """Scores of a model on the corpus' test part, and on other labelled files, as the tables of the model card.
 
-    python benchmarks/scores.py [--model FOLDER] [FILE.jsonl ...]
+python benchmarks/scores.py [--model FOLDER] [FILE.jsonl ...]
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ def show(name: str, model: Model, examples: list[Example]) -> None:
             other = "micro_f1" if head == "problems" else "accuracy"
             print(f"| {head} | {interval(scores[head], 'macro_f1')} | {interval(scores[head], other)} |")
     print(f"\nCalibration error of problems {interval(scores['calibration'], 'problems_ece')}.")
-    named = [(example.labels["lang"], label.lang) for example, label in zip(examples, labels, strict=True) if "lang" in example.labels]
+    named = [
+        (example.labels["lang"], label.lang)
+        for example, label in zip(examples, labels, strict=True)
+        if "lang" in example.labels
+    ]
     if named:
         print(f"Language told right: {sum(true == told for true, told in named) / len(named):.3f}.")
     unsure = [index for index, label in enumerate(labels) if label.unsure]
@@ -59,7 +63,9 @@ def show(name: str, model: Model, examples: list[Example]) -> None:
             )
     print("\n| language | posts | problems micro | kind | sentiment | about |\n|---|---|---|---|---|---|")
     for lang, part in scores["by_lang"].items():
-        cells = [interval(part["problems"], "micro_f1")] + [interval(part[head], "macro_f1") for head in ("kind", "sentiment", "about")]
+        cells = [interval(part["problems"], "micro_f1")] + [
+            interval(part[head], "macro_f1") for head in ("kind", "sentiment", "about")
+        ]
         print(f"| {lang} | {part['n']} | {' | '.join(cells)} |")
     truth = indicators("problems", [example.labels["problems"] for example in examples])
     guess = indicators("problems", [label.problems for label in labels])

@@ -2,5 +2,5 @@
 
 import streamlit as st
 
-st.set_page_config(page_title="eCitizen outage tracker", page_icon="🇰🇪", layout="wide")
-st.navigation([st.Page("app_pages/overview.py", title="Overview", icon="📈")], position="hidden").run()
+st.set_page_config(page_title="eCitizen outage tracker", layout="wide")
+st.navigation([st.Page("app_pages/overview.py", title="Overview")], position="hidden").run()

@@ -37,7 +37,7 @@ STATUS_COLOURS = {
     "notice": "#0072B2",
     "help": "#CC79A7",
 }
-VOLUME_HEIGHT, ROW_HEIGHT, SIDE_HEIGHT = 300, 22, 150
+VOLUME_HEIGHT, ROW_HEIGHT, SIDE_HEIGHT = 300, 22, 240
 BAR_SELECTION = "bar"
 _LABEL_CHARACTERS = 46
 
@@ -58,37 +58,32 @@ def _domain(window: Window) -> list[dict[str, int]]:
 
 
 def _x(field: str, window: Window, *, axis: bool = True) -> alt.X:
-    shown = (
-        alt.Axis(title=None, format="%a %d %b %H:%M", labelOverlap=True, labelFlush=True, tickCount=10)
-        if axis
-        else None
-    )
-    return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=_domain(window)), axis=shown)
+    ticks = alt.Axis(title=None, format="%a %d %b %H:%M", labelOverlap=True, labelFlush=True, tickCount=10)
+    return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=_domain(window)), axis=ticks if axis else None)
 
 
 def _bars(frame: pd.DataFrame, window: Window, column: str, colours: dict[str, str], language: str) -> alt.Chart:
-    rows = frame.copy()
-    rows["from_at"] = wall(rows["bucket"])
-    rows["until_at"] = wall(rows["bucket"] + pd.Timedelta(window.bucket))
-    rows["when"] = [f"{moment:%a %d %b %H:%M}" for moment in rows["from_at"]]
+    """Stacked rectangles: a Vega-Lite bar that has two ends in time lies on its side."""
+    rows = frame.assign(order=[list(colours).index(value) for value in frame[column]]).sort_values(["bucket", "order"])
+    rows["top"] = rows.groupby("bucket")["people"].cumsum()
+    rows["bottom"] = rows["top"] - rows["people"]
+    width = pd.Timedelta(window.bucket)
+    rows["from_at"] = wall(rows["bucket"]).to_numpy()
+    rows["until_at"] = wall(rows["bucket"] + width * 0.92).to_numpy()
+    rows["when"] = [f"{moment:%a %d %b %H:%M}" for moment in rows["bucket"]]
     rows["name"] = [label_name(language, value) for value in rows[column]]
     rows["key"] = rows[column]
-    rows["order"] = [list(colours).index(value) for value in rows[column]]
     names = [label_name(language, value) for value in colours]
-    columns = ["from_at", "until_at", "when", "name", "key", "order", "people"]
+    legend = alt.Legend(title=None, orient="bottom", columns=5, symbolType="square")
     return (
-        alt.Chart(rows[columns].drop_duplicates())
-        .mark_bar(cornerRadius=1)
+        alt.Chart(rows[["from_at", "until_at", "when", "name", "key", "people", "top", "bottom"]])
+        .mark_rect()
         .encode(
             x=_x("from_at", window),
             x2="until_at:T",
-            y=alt.Y("people:Q", stack="zero", title=None, axis=alt.Axis(tickMinStep=1, format="d")),
-            color=alt.Color(
-                "name:N",
-                scale=alt.Scale(domain=names, range=list(colours.values())),
-                legend=alt.Legend(title=None, orient="bottom", columns=5),
-            ),
-            order="order:Q",
+            y=alt.Y("bottom:Q", title=None, axis=alt.Axis(tickMinStep=1, format="d")),
+            y2="top:Q",
+            color=alt.Color("name:N", scale=alt.Scale(domain=names, range=list(colours.values())), legend=legend),
             tooltip=[
                 alt.Tooltip("when:N", title="EAT"),
                 alt.Tooltip("name:N", title=" "),
@@ -106,9 +101,9 @@ def volume_chart(
     bars = _bars(volume, window, "main_problem", PROBLEM_COLOURS, language).add_params(select)
     bars = bars.encode(opacity=alt.condition(select, alt.value(1.0), alt.value(0.35)))
     behind = [_holes(holes, window), _bands(official, window)]
-    below = alt.layer(*[layer for layer in behind if layer is not None], bars).properties(
-        height=VOLUME_HEIGHT, width="container"
-    )
+    below = alt.layer(*[layer for layer in behind if layer is not None], bars)
+    # Problems and statuses have colours of their own.
+    below = below.properties(height=VOLUME_HEIGHT, width="container").resolve_scale(color="independent")
     told = ", ".join(f"{row.who} {row.status}" for row in official.itertuples()) or say(language, "none")
     description = f"{say(language, 'volume')}. {say(language, 'official')}: {told}."
     parts = [below] if official.empty else [_messages(official, window, language), below]

@@ -31,9 +31,7 @@ GOOD: dict[str, Any] = {
 
 def test_every_label_of_the_guide_is_found_and_explained() -> None:
     assert " ".join(labels.PROBLEMS) == "outage lockout payment slow delay service_error support security"
-    assert (
-        " ".join(labels.KINDS) == "complaint question recovery praise official news rumour opinion promotion other"
-    )
+    assert " ".join(labels.KINDS) == "complaint question recovery praise official news rumour opinion promotion other"
     assert " ".join(labels.SENTIMENTS) == "negative positive neutral"
     assert " ".join(labels.ABOUTS) == "ecitizen government dependency other"
     assert " ".join(labels.STATUSES) == "acknowledged update resolved workaround maintenance denial notice help"
@@ -49,7 +47,9 @@ def test_a_label_added_to_the_guide_is_a_label_of_the_code(tmp_path: Path) -> No
     text = guide.read_text(encoding="utf-8")
     text = text.replace("| `slow` |", "| `accessibility` | cannot be used with a screen reader | |\n| `slow` |")
     guide.write_text(text.replace("| `rumour` | an", "| `hearsay` | an"), encoding="utf-8")
-    program = "import json; from data import labels; print(json.dumps([labels.PROBLEMS, labels.KINDS, labels.MEANINGS]))"
+    program = (
+        "import json; from data import labels; print(json.dumps([labels.PROBLEMS, labels.KINDS, labels.MEANINGS]))"
+    )
     run = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     problems, kinds, meanings = json.loads(run.stdout)
     assert problems == [*labels.PROBLEMS[:3], "accessibility", *labels.PROBLEMS[3:]]

@@ -64,7 +64,11 @@ def test_what_is_no_language_is_not_kept_as_one(lang: str) -> None:
 WRONG: list[tuple[str, Any]] = [
     *((field, None) for field in ("source", "id", "created_at", "text")),
     *((field, "") for field in ("source", "id", "created_at", "text")),
-    *((field, value) for field in ("source", "id", "text", *OPTIONAL) for value in ([SECRET], {"a": SECRET}, True, 1.5)),
+    *(
+        (field, value)
+        for field in ("source", "id", "text", *OPTIONAL)
+        for value in ([SECRET], {"a": SECRET}, True, 1.5)
+    ),
     *((field, f"{SECRET}\0") for field in ("source", "id", "text", *OPTIONAL)),
     *((field, f"{SECRET}\ud800") for field in ("source", "id", "text", *OPTIONAL)),
     ("source", f"X{SECRET}"),

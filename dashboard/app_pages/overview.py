@@ -132,7 +132,7 @@ def _status_block(status: volume.Status, language: str) -> None:
 def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> None:
     shares, official = found["shares"], found["official"]
     named = shares[shares["problem"] != volume.NO_PROBLEM]
-    columns = st.columns(4)
+    columns = st.columns([1, 1, 1, 1.6])
     columns[0].metric(say(language, "people_complaining"), f"{found['posts']['person'].nunique():,}", border=True)
     if not named.empty and named.iloc[0]["people"]:
         top = named.iloc[0]
@@ -298,9 +298,9 @@ def _render() -> None:
         settings = load_settings()
         store = _store(settings.database_url)
         if store.synthetic():
-            st.warning(say(language, "demo"), icon="⚠️")
+            st.warning(say(language, "demo"), icon=":material/science:")
         if settings.pretends:
-            st.info(say(language, "pretended", now=_shown(settings.now(), language)), icon="🕰️")
+            st.info(say(language, "pretended", now=_shown(settings.now(), language)), icon=":material/schedule:")
         window = _choose_window(settings.database_url, settings.now(), language)
         _page(settings.database_url, settings, window, language)
     except TrackerError as error:
