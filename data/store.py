@@ -224,8 +224,8 @@ class Store:
                 told = (message.at.isoformat(), message.account, message.office, message.status, message.text)
                 row["digest"] = hashlib.sha256("\0".join(map(str, told)).encode()).hexdigest()
                 row["text"] = redact(message.text, keep_handles=self._keep_handles)
-                result = connection.execute(self._insert(tables.official_messages).values(row).on_conflict_do_nothing())
-                new += result.rowcount
+                statement = self._insert(tables.official_messages).values(row).on_conflict_do_nothing()
+                new += connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
         return new
 
     def erase_post(self, source: str, id_: str) -> int:
@@ -363,10 +363,14 @@ def open_store(settings: Settings) -> Store:
     """
     engine = _engine(settings.database_url)
     setting = settings.pseudonym_key.get_secret_value() if settings.pseudonym_key else None
-    with _readable_errors(engine):
-        migrate(engine)
-        key = load_key(setting, may_create=engine.dialect.name == "sqlite")
-        _check_key(engine, key)
+    try:
+        with _readable_errors(engine):
+            migrate(engine)
+            key = load_key(setting, may_create=engine.dialect.name == "sqlite")
+            _check_key(engine, key)
+    except BaseException:
+        engine.dispose()
+        raise
     return Store(engine, key, settings.now)
 
 

@@ -121,6 +121,7 @@ class Platform:
         self.now = now
         self.requests: list[tuple[str, dict[str, str]]] = []  # the path and parameters of each reading request
         self.delay_seconds = 0.0
+        self.last_pages = 0  # answers that named no next page
         self.gzipped = 0
         self._faults: list[Fault] = []
         self._changed = threading.Condition()
@@ -284,7 +285,6 @@ class XPlatform(Platform):
         self.posts = {post.id: post for post in posts}
         self.spelling = "tweet"  # or "post": which names of fields are known
         self.posts_read = 0
-        self.last_pages = 0  # answers without a next_token
         self._tokens: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {}
 
     def publish(self, posts: Iterable[XPost]) -> None:
@@ -489,6 +489,7 @@ class RedditPlatform(Platform):
         begin = names.index(after) + 1 if after in names else 0 if after is None else len(names)
         page = listed[begin : begin + min(int(parameters.get("limit", 25)), 100)]
         more = begin + len(page) < len(listed)
+        self.last_pages += not more
         raw = parameters.get("raw_json") == "1"
         children = [reddit_child(item, raw=raw) for item in page]
         return {
