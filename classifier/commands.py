@@ -97,6 +97,14 @@ def _clean(text: object) -> str:
     return redact(text, keep_handles=official_handles())
 
 
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _labelled(model: Model, posts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     from classifier.labelling import label_texts
 
@@ -106,6 +114,7 @@ def _labelled(model: Model, posts: list[dict[str, Any]]) -> Iterator[dict[str, A
 
 def _classify_file(model: Model, path: Path, output: Path | None, as_json: bool) -> None:
     read = skipped = 0
+    listed: list[dict[str, Any]] = []
     with ExitStack() as stack:
         records = stack.enter_context(_open_records(path))
         out: IO[str] = sys.stdout
@@ -125,12 +134,18 @@ def _classify_file(model: Model, path: Path, output: Path | None, as_json: bool)
                 try:
                     if not isinstance(record, dict):
                         raise InputError(str(record))
-                    posts.append(record | {"text": _clean(record.get("text"))})
+                    post = record | {"text": _clean(record.get("text"))}
+                    if not _is_unicode(json.dumps(post, ensure_ascii=False)):
+                        raise InputError("a field is not Unicode text")
+                    posts.append(post)
                 except InputError as error:
                     skipped += 1
                     say(f"skipped: {path}, record {number}: {error}")
             for post in _labelled(model, posts):
-                out.write(json.dumps(post, ensure_ascii=False) + "\n")
+                if as_json and output is None:
+                    listed.append(post)
+                else:
+                    out.write(json.dumps(post, ensure_ascii=False) + "\n")
             progress(read)
     if read == skipped:
         if draft is not None:
@@ -139,7 +154,9 @@ def _classify_file(model: Model, path: Path, output: Path | None, as_json: bool)
     if output is not None and draft is not None:
         draft.replace(output)
     say(f"{path}: {read - skipped:,} labelled, {skipped:,} skipped, model {model.id}")
-    if as_json and output is not None:
+    if as_json and output is None:
+        print_json(listed)
+    elif as_json:
         print_json({"read": read, "labelled": read - skipped, "skipped": skipped, "model": model.id})
 
 

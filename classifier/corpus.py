@@ -49,8 +49,6 @@ def parse_example(record: dict[str, Any]) -> Example:
     if not isinstance(text, str):
         raise InputError("text is missing")
     labels = _checked(record)
-    if "lang" not in labels and "lang" in record:
-        labels["lang"] = record["lang"]
     votes = [
         _checked(vote) | ({"lang": labels["lang"]} if "lang" in labels else {}) for vote in record.get("votes") or []
     ]
@@ -79,7 +77,7 @@ def load_corpus(path: Path) -> list[Example]:
     """The examples of a JSONL file. Raises InputError with the line that is wrong."""
     examples = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     for number, line in enumerate(lines, 1):

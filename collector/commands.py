@@ -62,6 +62,7 @@ def collect(
                 if once or stop.wait(every):
                     break
         except Stopped:
+            failed = True  # with --once: the work was not done
             say("stopped; what was read is saved")
         finally:
             store.close()

@@ -26,6 +26,7 @@ MAX_LINE_BYTES = 16 * 1024 * 1024  # an X page with every expansion stays under 
 MAX_DOCUMENT_BYTES = 256 * 1024 * 1024
 _SNIFFED_BYTES = 64 * 1024
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_ZSTD_READ_BYTES = 4096  # the most dense stream makes 128 MiB of it
 _FOREIGN = {
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
@@ -36,6 +37,8 @@ _FOREIGN = {
     b"\x1f\x8b": "a gzip file; unpack it first",
     b"SQLite format 3": "a SQLite database",
     b"\x7fELF": "a program",
+    b"\xff\xfe": "UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text; save it as UTF-8",
 }
 _CSV_COLUMNS = {"id", "created_at", "text"}
 
@@ -62,14 +65,64 @@ def open_records(path: Path) -> Iterator[Iterator[Placed]]:
         if start.startswith(b"PAR1"):
             yield _parquet(path)
         elif start.startswith(_ZSTD):
-            # Reddit's archives are written with a window of 2 GB.
-            reader = zstandard.ZstdDecompressor(max_window_size=2**31).stream_reader(file, read_across_frames=True)
-            yield _zstd_errors(path, _text_records(path, io.BufferedReader(reader)))
+            try:
+                records = _text_records(path, io.BufferedReader(_Zstd(file), _SNIFFED_BYTES))
+            except zstandard.ZstdError as error:
+                raise InputError(f"{path}: the zstd stream is damaged or cut off ({error})") from None
+            yield _zstd_errors(records)
         else:
             yield _text_records(path, file)
 
 
-def _zstd_errors(path: Path, records: Iterator[Placed]) -> Iterator[Placed]:
+class _Zstd(io.RawIOBase):
+    """The content of a zstd stream, frame after frame; other than zstandard's reader it tells of a last frame cut off."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        # Reddit's archives are written with a window of 2 GB.
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=2**31)
+        self._frame: Any = None
+        self._left = b""  # read from the file and not yet decompressed
+        self._ready: bytes | memoryview = b""
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, or what there is. Raises ZstdError where nothing more can be had."""
+        filled = 0
+        while filled < len(buffer):
+            try:
+                if not self._ready and not self._decompress():
+                    break
+            except zstandard.ZstdError:
+                if filled:
+                    break  # raised again at the next call
+                raise
+            count = min(len(buffer) - filled, len(self._ready))
+            buffer[filled : filled + count] = self._ready[:count]
+            self._ready = self._ready[count:]
+            filled += count
+        return filled
+
+    def _decompress(self) -> bool:
+        """Read on; False at the end of the stream."""
+        chunk = self._left or self._file.read(_ZSTD_READ_BYTES)
+        if not chunk:
+            if self._frame is not None:
+                raise zstandard.ZstdError("the last frame has no end")
+            return False
+        self._left = chunk  # until it could be read
+        self._frame = self._frame or self._decompressor.decompressobj()
+        self._ready = memoryview(self._frame.decompress(chunk))
+        self._left = b""
+        if self._frame.eof:
+            self._left, self._frame = self._frame.unused_data, None
+        return True
+
+
+def _zstd_errors(records: Iterator[Placed]) -> Iterator[Placed]:
     try:
         yield from records
     except zstandard.ZstdError as error:
@@ -89,7 +142,7 @@ def _text_records(path: Path, file: IO[bytes]) -> Iterator[Placed]:
         delimiter = "\t" if "\t" in header else ","
         columns = {name.strip().strip('"') for name in header.split(delimiter)}
         if columns >= _CSV_COLUMNS:
-            return _csv(file, delimiter)
+            return _csv(path, file, delimiter)
         if _looks_like_lines(start):
             return _json_lines(file)
         raise InputError(
@@ -97,7 +150,7 @@ def _text_records(path: Path, file: IO[bytes]) -> Iterator[Placed]:
             "Parquet with the same, X API pages, or Reddit listings and dumps"
         )
     if body[:1] == b"[" or _spans_lines(body):
-        return _document(path, file)
+        return _document(path, file, or_lines=_looks_like_lines(start))
     return _json_lines(file)
 
 
@@ -112,7 +165,7 @@ def _peek(file: IO[bytes]) -> bytes:
 def _is_json(line: bytes) -> bool:
     try:
         return isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -169,7 +222,8 @@ def _json_lines(file: IO[bytes]) -> Iterator[Placed]:
             yield from _expand(place, value)
 
 
-def _document(path: Path, file: IO[bytes]) -> Iterator[Placed]:
+def _document(path: Path, file: IO[bytes], *, or_lines: bool) -> Iterator[Placed]:
+    """The items of one JSON document; where it is none, and `or_lines`, its lines."""
     content = file.read(MAX_DOCUMENT_BYTES + 1)
     if len(content) > MAX_DOCUMENT_BYTES:
         raise InputError(
@@ -177,11 +231,13 @@ def _document(path: Path, file: IO[bytes]) -> Iterator[Placed]:
         )
     try:
         value = json.loads(content.removeprefix(b"\xef\xbb\xbf").decode())
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 at byte {error.start + 1}") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {error.lineno}: broken JSON: {error.msg}") from None
-    except (RecursionError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
+        if or_lines:
+            return _json_lines(io.BytesIO(content))
+        if isinstance(error, UnicodeDecodeError):
+            raise InputError(f"{path} is not UTF-8 at byte {error.start + 1}") from None
+        if isinstance(error, json.JSONDecodeError):
+            raise InputError(f"{path}, line {error.lineno}: broken JSON: {error.msg}") from None
         raise InputError(f"{path}: broken JSON: {type(error).__name__}") from None
     items = value if isinstance(value, list) else [value]
     return chain.from_iterable(_expand(f"item {number}", item) for number, item in enumerate(items, 1))
@@ -209,36 +265,50 @@ def _placed(place: str, records: Iterator[dict[str, Any] | RecordError]) -> Iter
         yield f"{place}, post {number}", record
 
 
-def _csv(file: IO[bytes], delimiter: str) -> Iterator[Placed]:
-    def decoded() -> Iterator[str]:
-        for number, line in _lines(file):
+def _csv(path: Path, file: IO[bytes], delimiter: str) -> Iterator[Placed]:
+    """The rows of a table. Of a broken row the first line is left out and the reading begins again behind it, so that
+    a quote which is never closed does not swallow the rows after it."""
+    lines = _lines(file)
+    again: list[tuple[int, bytes | None]] = []  # to be read a second time, the next one last
+    taken: list[tuple[int, bytes | None]] = []  # what the row at hand was read from
+
+    def feed() -> Iterator[str]:
+        while item := again.pop() if again else next(lines, None):
+            taken.append(item)
+            number, line = item
             if line is None:
-                raise RecordError(f"line {number} is longer than {MAX_LINE_BYTES // 2**20} MiB")
+                raise csv.Error(f"line {number} is longer than {MAX_LINE_BYTES // 2**20} MiB")
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             yield line.decode("utf-8", "surrogateescape").replace("\0", "\ufffe")
 
     csv.field_size_limit(MAX_LINE_BYTES)
-    reader = csv.DictReader(decoded(), delimiter=delimiter, strict=True)
+    names: list[str] = []
+    reader = csv.reader(feed(), delimiter=delimiter, strict=True)
     while True:
+        taken.clear()
         try:
-            row = next(reader)
+            cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield f"line {reader.line_num}", RecordError(f"broken CSV: {error}")
+            if not names:
+                raise InputError(f"{path}, line 1: broken CSV: {error}") from None
+            first, *rest = taken
+            again += reversed(rest)
+            reader = csv.reader(feed(), delimiter=delimiter, strict=True)
+            yield f"line {first[0]}", RecordError(f"broken CSV: {error}")
             continue
-        except RecordError as error:
-            yield f"line {reader.line_num + 1}", error
-            continue
-        yield f"line {reader.line_num}", _csv_record(row)
+        if not names:
+            names = [name.strip() for name in cells]
+        elif cells:
+            yield f"line {taken[0][0]}", _csv_record(names, cells)
 
 
-def _csv_record(row: dict[str | None, Any]) -> dict[str, Any] | RecordError:
-    if None in row:
-        return RecordError("more cells than the header has columns")
-    if any(value is None for value in row.values()):
-        return RecordError("fewer cells than the header has columns")
+def _csv_record(names: list[str], cells: list[str]) -> dict[str, Any] | RecordError:
+    if len(cells) != len(names):
+        return RecordError(f"{'more' if len(cells) > len(names) else 'fewer'} cells than the header has columns")
+    row = dict(zip(names, cells, strict=True))
     for name, value in row.items():
         if "\ufffe" in value:
             return RecordError(f"{name} contains a NUL byte")
@@ -246,7 +316,7 @@ def _csv_record(row: dict[str | None, Any]) -> dict[str, Any] | RecordError:
             value.encode()
         except UnicodeEncodeError:
             return RecordError(f"{name} is not UTF-8")
-    return {str(name): _unguard(value) for name, value in row.items()}
+    return {name: _unguard(value) for name, value in row.items()}
 
 
 def _unguard(cell: str) -> str:
@@ -268,9 +338,25 @@ def _parquet(path: Path) -> Iterator[Placed]:
 
     def rows() -> Iterator[Placed]:
         number = 0
-        for batch in file.iter_batches(batch_size=10_000):
-            for record in batch.to_pylist():
-                number += 1
-                yield f"row {number}", record
+        for group in range(file.num_row_groups):
+            end = number + file.metadata.row_group(group).num_rows
+            try:
+                for batch in file.iter_batches(batch_size=10_000, row_groups=[group]):
+                    for record in _parquet_records(batch):
+                        number += 1
+                        yield f"row {number}", record
+            except (pa.ArrowException, OSError) as error:
+                reason = str(error).splitlines()[0]
+                yield f"rows {number + 1} to {end}", RecordError(f"the Parquet file is damaged here: {reason}")
+            number = end
 
     return rows()
+
+
+def _parquet_records(batch: Any) -> list[dict[str, Any] | RecordError]:
+    try:
+        return list(batch.to_pylist())
+    except (ValueError, OverflowError) as error:  # text that is not UTF-8, a time that no calendar has
+        if len(batch) == 1:
+            return [RecordError(f"a cell cannot be read: {type(error).__name__}")]
+        return [record for index in range(len(batch)) for record in _parquet_records(batch.slice(index, 1))]

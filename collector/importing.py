@@ -93,6 +93,7 @@ def import_file(
         raise InputError(f"{path} has no post that can be stored ({tally.skipped:,} records, all skipped)")
     for found_source, (first, last) in tally.spans.items():
         from_at, to_at = covers or (first, last)
+        to_at = max(from_at, min(to_at, now))  # nobody has looked at the future
         store.save_page([], source=found_source, stream=STREAM, spans=[Span(from_at, to_at)])
     return tally
 

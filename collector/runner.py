@@ -60,6 +60,9 @@ class Runner:
         except Stopped:
             run.outcome = "stopped"
             raise
+        except Exception as error:
+            run.outcome, run.note = "failed", type(error).__name__
+            raise
         finally:
             run.ended_at = self.now()
             self.store.save_run(run)

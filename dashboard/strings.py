@@ -6,7 +6,6 @@ LANGUAGES = {"en": "English", "sw": "Kiswahili"}
 
 _TEXTS: dict[str, tuple[str, str]] = {
     "title": ("eCitizen outage tracker", "Kifuatiliaji cha matatizo ya eCitizen"),
-    "language": ("Language of the page", "Lugha ya ukurasa"),
     "demo": (
         "DEMO: these posts are synthetic, written for this project. The official words are real; their sources are named.",
         "DEMO: machapisho haya ni ya kubuni, yameandikwa kwa mradi huu. Maneno rasmi ni ya kweli; vyanzo vimetajwa.",
@@ -17,6 +16,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "word_usual": ("As usual", "Kama kawaida"),
     "word_cannot_tell": ("Cannot tell yet", "Bado haijulikani"),
     "word_blind": ("We are not looking", "Hatuoni kwa sasa"),
+    "word_behind": ("Cannot tell yet", "Bado haijulikani"),
     "word_empty": ("Nothing collected yet", "Hakuna kilichokusanywa bado"),
     "status_above": (
         "{people} people complained about eCitizen in the last hour; at this hour it is usually {usual:.0f}.",
@@ -31,8 +31,12 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Watu {people} wamelalamika saa iliyopita, lakini siku za kulinganisha ni chini ya 3.",
     ),
     "status_blind": (
-        "No source has been looked at for over 30 minutes (last: {looked}). A quiet chart means nothing now: see `tracker doctor`.",
-        "Hakuna chanzo kilichoangaliwa kwa zaidi ya dakika 30 (mwisho: {looked}). Tazama `tracker doctor`.",
+        "Not looked at for over 30 minutes: {silent} (last look at anything: {looked}). A quiet chart means nothing now: see `tracker doctor`.",
+        "Havijaangaliwa kwa zaidi ya dakika 30: {silent} (mwisho: {looked}). Tazama `tracker doctor`.",
+    ),
+    "status_behind": (
+        "Posts of the last hour wait for their labels ({waiting} in all): is `tracker classify` or `tracker run` running?",
+        "Machapisho ya saa iliyopita yanasubiri lebo ({waiting} kwa jumla): je, `tracker classify` au `tracker run` inaendeshwa?",
     ),
     "status_empty": (
         "Import a file with `tracker import FILE`, start collecting with `tracker run`, or see the replay with `make demo`.",
@@ -57,7 +61,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "lang": ("Language of the post", "Lugha ya chapisho"),
     "everything": ("all", "zote"),
     "people_complaining": ("People complaining", "Watu wanaolalamika"),
-    "complaints": ("Complaints", "Malalamiko"),
     "share_of": ("{problem} share", "Sehemu ya {problem}"),
     "peak": ("Most in a bar", "Kilele"),
     "first_official": ("First official word", "Neno rasmi la kwanza"),
@@ -88,8 +91,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "posts": ("The posts", "Machapisho"),
     "posts_of_bar": ("Posts behind the bar of {when}: {problem}", "Machapisho ya mhimili wa {when}: {problem}"),
     "posts_note": (
-        "Redacted; authors are not kept. Showing {shown:,} of {total:,}.",
-        "Yamefichwa taarifa binafsi; waandishi hawahifadhiwi. Yanaonyeshwa {shown:,} kati ya {total:,}.",
+        "Redacted, but names in the text are not recognised; authors are kept as keyed hashes. Showing {shown:,} of {total:,}.",
+        "Taarifa binafsi zimefichwa, lakini majina ndani ya maandishi hayatambuliwi. Yanaonyeshwa {shown:,} kati ya {total:,}.",
     ),
     "posts_none": (
         "No complaint in this period with these filters.",
@@ -109,7 +112,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "column_at": ("When (EAT)", "Lini (EAT)"),
     "column_text": ("Text", "Maandishi"),
     "column_problems": ("Problems", "Matatizo"),
-    "column_kind": ("Kind", "Aina"),
     "column_sentiment": ("Sentiment", "Hisia"),
     "column_lang": ("Language", "Lugha"),
     "column_services": ("Services", "Huduma"),

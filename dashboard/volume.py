@@ -235,7 +235,7 @@ def not_looked_at(engine: Engine, window: Window) -> list[tuple[datetime, dateti
 
 @dataclass(frozen=True)
 class Status:
-    """The status line. `word` is empty, blind, cannot_tell, usual or above."""
+    """The status line. `word` is empty, blind, behind, cannot_tell, usual or above; `silent` names the sources not looked at."""
 
     word: str
     people_last_hour: int
@@ -243,10 +243,13 @@ class Status:
     looked_until: datetime | None
     newest_post: datetime | None
     waiting: int
+    silent: tuple[str, ...] = ()
 
 
 def status_line(engine: Engine, now: datetime) -> Status:
     """Whether more people complain in the last hour than usual at this hour of the day.
+
+    Blind where a source that was ever collected from is silent, behind where a post of the last hour has no label yet.
 
     Usual is the median over the covered ones of the 14 days before; below 3 covered days it cannot be told.
     """
@@ -264,24 +267,46 @@ def status_line(engine: Engine, now: datetime) -> Status:
                 .where(posts.c.created_at <= now)
             ).scalar_one()
         )
-        until = connection.execute(
-            select(func.max(coverage.c.to_at)).where(coverage.c.gap_reason.is_(None), coverage.c.from_at <= now)
-        ).scalar()
-    looked_until = min(until, now) if until else None
+        covered = connection.execute(
+            select(coverage.c.source, func.max(coverage.c.to_at))
+            .where(coverage.c.gap_reason.is_(None), coverage.c.from_at <= now)
+            .group_by(coverage.c.source)
+        )
+        until: dict[str, datetime] = {row[0]: row[1] for row in covered}
+        collected = set(connection.execute(select(tables.runs.c.source).distinct()).scalars())
+    latest = max(until.values(), default=None)
+    looked_until = min(latest, now) if latest else None
+    # Where nothing was ever collected, imports alone say what was looked at.
+    late = now - STALE_AFTER
+    silent = tuple(sorted(source for source in collected if source not in until or until[source] < late))
     if count == 0:
         return Status("empty", 0, None, looked_until, None, 0)
     hour = timedelta(hours=1)
     recent = complaints(load_posts(engine, Window(now - hour, now)))["person"].nunique()
     usual = _usual(engine, now, hour)
-    if looked_until is None or now - looked_until > STALE_AFTER:
+    if looked_until is None or looked_until < late or silent:
         word = "blind"
+    elif waiting and _unlabelled_since(engine, now - hour, now):
+        word = "behind"
     elif usual is None:
         word = "cannot_tell"
     elif recent >= ABOVE_USUAL_PEOPLE and recent >= ABOVE_USUAL_TIMES * max(usual, 1):
         word = "above"
     else:
         word = "usual"
-    return Status(word, recent, usual, looked_until, newest, waiting)
+    return Status(word, recent, usual, looked_until, newest, waiting, silent)
+
+
+def _unlabelled_since(engine: Engine, from_at: datetime, to_at: datetime) -> bool:
+    posts, labels, models = tables.posts, tables.labels, tables.models
+    labelled = select(labels.c.id).where(
+        labels.c.source == posts.c.source,
+        labels.c.id == posts.c.id,
+        labels.c.model == select(models.c.model).where(models.c.active).scalar_subquery(),
+    )
+    query = select(posts.c.id).where(posts.c.created_at >= from_at, posts.c.created_at <= to_at, ~labelled.exists())
+    with engine.connect() as connection:
+        return connection.execute(query.limit(1)).scalar() is not None
 
 
 def _usual(engine: Engine, now: datetime, hour: timedelta) -> float | None:

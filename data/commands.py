@@ -119,7 +119,7 @@ def import_official(path: Path, store: Store) -> tuple[int, int]:
     """All of a file or nothing; returns how many were read and how many were new. Raises InputError with the line."""
     messages = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     for number, line in enumerate(lines, 1):
@@ -232,7 +232,8 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
         model = store.active_model()
         labelled = connection.execute(select(func.count()).where(labels.c.model == (model or ""))).scalar_one()
         latest = connection.execute(select(cursors.c.source, cursors.c.stream, cursors.c.updated_at)).all()
-        last_run = connection.execute(select(runs).order_by(runs.c.id.desc()).limit(1)).mappings().first()
+        newest_runs = select(func.max(runs.c.id)).group_by(runs.c.source).scalar_subquery()
+        last_runs = connection.execute(select(runs).where(runs.c.id.in_(newest_runs))).mappings().all()
     checks = [_check("database", "ok", f"{shown}, schema {tables.SCHEMA_REVISION}, {count:,} posts")]
     if newest is not None:
         checks.append(_check("newest post", "ok", f"{newest.astimezone(NAIROBI):%a %d %b %Y %H:%M} EAT"))
@@ -252,10 +253,9 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
         state = "warning" if age > STALE_AFTER_SECONDS else "ok"
         says = f"last read {age / 60:,.0f} minutes ago" + (": is `tracker run` running?" if state == "warning" else "")
         checks.append(_check(f"{cursor.source} {cursor.stream}", state, says))
-    if last_run and last_run["outcome"] != "done":
-        checks.append(
-            _check(
-                f"{last_run['source']} run", "warning", f"{last_run['outcome']}: {last_run['note'] or 'no reason kept'}"
-            )
-        )
+    checks += [
+        _check(f"{run['source']} run", "warning", f"{run['outcome']}: {run['note'] or 'no reason kept'}")
+        for run in last_runs
+        if run["outcome"] != "done"
+    ]
     return checks

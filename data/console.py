@@ -14,6 +14,7 @@ import structlog
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from data.errors import InputError, TrackerError
 
@@ -60,8 +61,16 @@ def one_line_errors() -> Iterator[None]:
     except TrackerError as error:
         say(f"error: {error}")
         raise typer.Exit(1) from None
+    except SQLAlchemyError as error:
+        # Its own message holds the statement; the driver's says what is wrong.
+        reason = str(getattr(error, "orig", None) or type(error).__name__).strip().partition("\n")[0]
+        say(f"error: the database failed: {reason}; `tracker doctor` says which one it is")
+        raise typer.Exit(1) from None
     except BrokenPipeError:
         sys.stderr.close()
+        raise typer.Exit(1) from None
+    except OSError as error:
+        say(f"error: {error.filename or 'a file'}: {error.strerror or type(error).__name__}")
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         say("stopped")

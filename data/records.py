@@ -17,6 +17,7 @@ MAX_ID_CHARACTERS = 512
 EARLIEST = datetime(2005, 1, 1, tzinfo=UTC)  # no platform read is older
 CLOCK_TOLERANCE = timedelta(days=1)
 
+_PHONE_LIKE = re.compile(r"\+?(?:254|0)[\d -]{8,12}")
 _SOURCE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}")
 
@@ -80,6 +81,14 @@ def text_field(record: Mapping[str, Any], field: str, *, required: bool = False)
     return value
 
 
+def _reference(record: Mapping[str, Any], field: str) -> str | None:
+    """The id of another post, or None for what could be a handle or a phone number instead: it is stored as it stands."""
+    value = text_field(record, field)
+    if value is None or "@" in value or len(value) > MAX_ID_CHARACTERS or _PHONE_LIKE.fullmatch(value):
+        return None
+    return value
+
+
 def parse_post(record: object, *, now: datetime, source: str | None = None) -> Post:
     """A post from a record with the fields of INTERFACE "A post, in JSONL"; unknown fields are passed over.
 
@@ -96,6 +105,8 @@ def parse_post(record: object, *, now: datetime, source: str | None = None) -> P
     identifier = identifier.removeprefix(f"{found_source}:")  # exported CSV writes x:123, so that spreadsheets keep it
     if not identifier or len(identifier) > MAX_ID_CHARACTERS:
         raise RecordError(f"id must have 1 to {MAX_ID_CHARACTERS} characters")
+    if "@" in identifier:
+        raise RecordError("id must not hold an @, which would be somebody's handle")
     if record.get("created_at") in (None, ""):
         raise RecordError("created_at is missing")
     try:
@@ -116,7 +127,7 @@ def parse_post(record: object, *, now: datetime, source: str | None = None) -> P
         author=text_field(record, "author"),
         author_id=text_field(record, "author_id"),
         lang=lang if _LANG.fullmatch(lang) else None,  # a column that was mistaken for it could hold anything
-        repost_of=text_field(record, "repost_of"),
-        reply_to=text_field(record, "reply_to"),
+        repost_of=_reference(record, "repost_of"),
+        reply_to=_reference(record, "reply_to"),
         synthetic=record.get("synthetic") in (True, "true", "True", 1),
     )

@@ -25,7 +25,7 @@ _INVISIBLE = re.compile(
     r"[\u00ad\u034f\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
     r"|(?<=[\w\s@.()+-])\u200d|\u200d(?=[\w\s@.()+-])|(?<=\d)\ufe0f?\u20e3"
 )
-_WORTH_A_LOOK = re.compile(r"[\d@]|://|www\.|\bu/|/user/|\.(?:com|co|ly|me|ke|gl)/", re.IGNORECASE)
+_WORTH_A_LOOK = re.compile(r"[\d@]|://|www\.|\bu/|/user/|\.[a-z]{2,4}/", re.IGNORECASE)
 
 _DASH = r"\-\u2010-\u2015\u2212"
 _GAP = rf"[\s.(){_DASH}]{{0,4}}"  # between the digits of a phone number
@@ -43,7 +43,7 @@ _URL = re.compile(
     r"\bhttps?://\S+|\bwww\.\S+|(?<![@\w.-])(?:[a-z0-9-]{1,63}\.){1,5}(?:com|co|ly|me|ke|gl|gd|org|net|io|app|link|ee)/\S*",
     re.IGNORECASE,
 )
-_AT = re.compile(r"(?<![\w@])@(\w[\w-]*(?:\.[\w-]+)+|\w+)")
+_AT = re.compile(r"(?<!@)@(\w[\w-]*(?:\.[\w-]+)+|\w+)")
 _REDDIT_USER = re.compile(r"(?<![\w/])(?:/?u|/user)/[\w-]{3,20}(?!\w)", re.IGNORECASE)
 _KRA_PIN = re.compile(
     rf"[AP]\d{{9}}[A-Z]|(?<![^\W_])[AP][ .{_DASH}]?(?:\d[ .{_DASH}]?){{9}}[A-Z](?![^\W_])", re.IGNORECASE
@@ -60,7 +60,7 @@ _RECEIPT = re.compile(r"(?<![^\W_])[A-Z][A-L][1-9A-V][A-Z0-9]{7}(?![^\W_])", re.
 _RECEIPT_CONTEXT = re.compile(
     r"\b(?:code|ref|reference|txn|trans\w*|receipt|risiti|msg|message|confirmed)\b", re.IGNORECASE
 )
-_PASSPORT = re.compile(r"(?<![^\W_])[A-C][A-Z]?\d{6,7}(?![^\W_])", re.IGNORECASE)
+_PASSPORT = re.compile(r"(?<![^\W_])(?:[A-C][A-Z]?\d{6,7}|[A-C]K \d{6})(?![^\W_])", re.IGNORECASE)
 _LABELLED_ID = re.compile(
     r"\b(?P<label>id|i\.d\.?|kitambulisho|maisha)"
     r"(?P<gap>(?:\s?(?:no|num|number|card|nambari|namba|cha|ya|yangu|changu|is|ni)\b\.?|\s?no\.?){0,3}\s{0,2}[:;#=/.-]?\s{0,2})"
@@ -76,7 +76,7 @@ _ACCOUNT = re.compile(
 )
 _LONG_NUMBER = re.compile(rf"(?<!\w){_NOT_AFTER_PART}(?!{_DATE})\d(?:[ {_DASH}]?\d){{8,}}{_NOT_BEFORE_PART}")
 _CURRENCY = r"(?:ksh?s?|kes|shs?|shilingi|usd|tzs|ugx|[$€£])"
-_MONEY_BEFORE = re.compile(rf"(?:{_CURRENCY}|sum of|amount(?: of)?|=)[.:=]?\s*$", re.IGNORECASE)
+_MONEY_BEFORE = re.compile(rf"(?:{_CURRENCY}|sum of|amount(?: of)?)[.:=]?\s*$", re.IGNORECASE)
 _MONEY_AFTER = re.compile(
     r"^\s*(?:/[=-]|bob\b|shillings?\b|shilingi\b|ksh\b|kes\b|million\b|people\b|kenyans\b|users\b|watu\b)",
     re.IGNORECASE,
@@ -187,6 +187,7 @@ def redact(text: str, *, author: str | None = None, keep_handles: frozenset[str]
 
 def _redact(text: str, author: str | None, keep_handles: frozenset[str]) -> str:
     text = normalise(text)
+    author = author.removeprefix("@") if author else None
     if author and len(author) > 3 and author.lower() in text.lower():
         text = re.sub(rf"(?<!\w)@?{re.escape(author)}(?!\w)", MENTION, text, flags=re.IGNORECASE)
     if not _WORTH_A_LOOK.search(text):

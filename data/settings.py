@@ -45,7 +45,9 @@ class _File(TomlConfigSettingsSource):
 class Settings(BaseSettings):
     """What an operator can set; `None` for a credential means that the source is off."""
 
-    model_config = SettingsConfigDict(env_file=".env", toml_file="tracker.toml", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, toml_file="tracker.toml", extra="ignore", populate_by_name=True
+    )
 
     database_url: str = Field("sqlite:///tracker.db", alias="TRACKER_DATABASE_URL")
     pseudonym_key: SecretStr | None = Field(None, alias="TRACKER_PSEUDONYM_KEY")

@@ -435,12 +435,12 @@ def _engine(url: str) -> Engine:
                 folder = Path(parsed.database).parent
                 if not folder.is_dir():
                     raise InputError(f"TRACKER_DATABASE_URL: the folder {folder} does not exist; make it first")
-            engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+            engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, hide_parameters=True)
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         if parsed.get_backend_name() == "postgresql":
-            return create_engine(parsed, pool_pre_ping=True)
+            return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
     except ArgumentError:
         raise InputError(
             "TRACKER_DATABASE_URL is not a database address: use sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"

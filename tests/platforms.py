@@ -540,11 +540,13 @@ class Reading:
         self.waits: list[float] = []
         self._pages_left: int | None = None
 
-    def run(self, *, stop_after: int | None = None) -> RunRecord | None:
+    def run(
+        self, *, stop_after: int | None = None, report: Callable[[str], None] = lambda _line: None
+    ) -> RunRecord | None:
         """One run; `stop_after` asks it to stop after so many pages, and None is returned where it did."""
         self.waits.clear()
         self._pages_left = stop_after
-        runner = Runner(self.store, self._clock.now, self._wait)
+        runner = Runner(self.store, self._clock.now, self._wait, report)
         try:
             return runner.collect(self.source, self._module.open_streams(self._settings))
         except Stopped:
@@ -563,6 +565,11 @@ class Reading:
         with self.store.engine.connect() as connection:
             query = select(tables.posts).where(tables.posts.c.source == self.source)
             return {row.id: row for row in connection.execute(query)}
+
+    def outcomes(self) -> list[str | None]:
+        """How the kept runs ended, in their order."""
+        with self.store.engine.connect() as connection:
+            return list(connection.execute(select(tables.runs.c.outcome).order_by(tables.runs.c.id)).scalars())
 
     def coverage(self, stream: str, *, gaps: bool = False) -> list[tuple[datetime, datetime]]:
         """The spans that a stream looked at, or could not."""

@@ -366,6 +366,34 @@ def test_a_rate_limit_is_waited_out_until_the_time_that_x_names(
     assert_all_stored(reading, platform)
 
 
+def test_a_post_that_the_search_finds_late_is_read_by_the_next_run(
+    reading: Reading, platform: XPlatform, clock: Clock
+) -> None:
+    platform.publish([XPost(x_id(NOW - timedelta(seconds=2)), "eCitizen")])
+    reading.run()
+    clock.at += MINUTE
+    platform.publish([XPost(x_id(NOW - timedelta(seconds=9)), "eCitizen?")])
+    assert reading.run().new == 1
+    assert_all_stored(reading, platform)
+
+
+def test_each_run_is_kept_with_how_it_ended(reading: Reading, platform: XPlatform) -> None:
+    def breaks(_line: str) -> None:
+        raise BrokenPipeError
+
+    platform.publish(x_posts(250, NOW - MINUTE))
+    reading.run(stop_after=1)
+    with pytest.raises(BrokenPipeError):
+        reading.run(report=breaks)
+    platform.fail(status(403))
+    reading.run()
+    platform.fail(*[DROPPED] * 6)
+    reading.run()
+    reading.run()
+    assert reading.outcomes() == ["stopped", "failed", "refused", "failed", "done"]
+    assert_all_stored(reading, platform)
+
+
 def test_empty_pages_are_walked_past(reading: Reading, platform: XPlatform) -> None:
     platform.publish(x_posts(250, NOW - MINUTE))
     platform.fail(platform.empty_page(), platform.empty_page())

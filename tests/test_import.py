@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sqlite3
 import struct
 import zipfile
@@ -69,7 +70,12 @@ POSTS = [
     },
 ]
 GOOD = [
-    {"source": "x", "id": str(number), "created_at": f"2026-03-05T06:0{number}:00Z", "text": f"eCitizen iko chini {number}"}
+    {
+        "source": "x",
+        "id": str(number),
+        "created_at": f"2026-03-05T06:0{number}:00Z",
+        "text": f"eCitizen iko chini {number}",
+    }
     for number in range(1, 4)
 ]
 
@@ -104,7 +110,9 @@ class Import:
     def counts(self, *words: object, status: int = 0) -> dict[str, int]:
         return json.loads(self.run(*words, "--json", status=status).stdout)
 
-    def stored(self, columns: str = "text, created_at, author, author_handle, platform_lang, reply_to") -> dict[str, Any]:
+    def stored(
+        self, columns: str = "text, created_at, author, author_handle, platform_lang, reply_to"
+    ) -> dict[str, Any]:
         return {row[0]: row[1:] for row in self._select(f"SELECT source || ':' || id, {columns} FROM posts")}
 
     def coverage(self) -> dict[str, tuple[str, str]]:
@@ -196,12 +204,9 @@ def test_every_format_of_posts_gives_the_same_posts_and_a_second_import_nothing(
     stored = importing.stored()
     texts = {f"{post['source']}:{post['id']}": post["text"] for post in POSTS}
     assert {key: row[0] for key, row in stored.items()} == texts
-    assert [row[1][:23] for row in stored.values()] == [
-        "2026-03-05 06:12:09.000",
-        "2026-03-05 06:30:00.000",
-        "2026-03-05 07:00:00.250",
-    ]
-    first, second, third = stored.values()
+    first, second, third = (stored[key] for key in texts)
+    times = ["2026-03-05 06:12:09.000", "2026-03-05 06:30:00.000", "2026-03-05 07:00:00.250"]
+    assert [row[1][:23] for row in (first, second, third)] == times
     assert None not in (first[2], first[3], second[2], second[3])
     assert first[4:] == ("sw", "2029800000000000000")
     assert third[2:] == (None, None, None, None)
@@ -221,7 +226,11 @@ def x_page(spelling: str = "tweet") -> dict[str, Any]:
                 "author_id": "1001",
                 f"referenced_{spelling}s": [{"type": "replied_to", "id": "77"}, {"type": "quoted", "id": "78"}],
             },
-            {"id": "2029800000000000002", "text": "1 &lt; 2, eCitizen", "edit_history_tweet_ids": ["2029800000000000002"]},
+            {
+                "id": "2029800000000000002",
+                "text": "1 &lt; 2, eCitizen",
+                "edit_history_tweet_ids": ["2029800000000000002"],
+            },
         ],
         "includes": {"users": [{"id": "1001", "name": "Mti", "username": "mti_mkavu"}]},
         "meta": {"newest_id": "2", "oldest_id": "1", "result_count": 2, "next_token": "b26v"},
@@ -457,19 +466,19 @@ BAD_FILES = {
     "ZIP": (_zip(), "ZIP"),
     "gzip": (gzip.compress(lines(*GOOD)), "gzip"),
     "an executable": (b"\x7fELF" + bytes(range(256)), "program"),
-    "noise": (bytes(range(255, 127, -1)) * 40, "format"),
+    "noise": (bytes(range(200, 127, -1)) * 40, "format"),
     "prose": (b"Dear all,\nplease find the posts attached.\n", "format"),
-    "UTF-16": (lines(*GOOD).decode().encode("utf-16"), "format"),
+    "UTF-16": (lines(*GOOD).decode().encode("utf-16"), "UTF-16"),
     "a CSV without the columns": (b"date,message\n2026-03-05,eCitizen\n", "format"),
     "a CSV of a header": (b"source,id,created_at,text\n", "no post"),
     "only bad lines": (b"{}\n{}\n", "no post"),
     "a cut-off JSON document": (json.dumps(x_page(), indent=2).encode()[:-20], "line"),
     "a cut-off JSON list": (json.dumps(POSTS, indent=2).encode()[:-20], "line"),
-    "a JSON document that is not UTF-8": (b"[\n{}\n,\xff]", "UTF-8"),
+    "a JSON document that is not UTF-8": (b"[\n1\n,\xff]", "UTF-8"),
     "a deep JSON document": (b"[\n" * 70_000, "JSON"),
     "a truncated zst": (zst(lines(*GOOD * 400))[:60], "zstd"),
     "a zst of its first bytes": (zst(lines(*GOOD))[:5], "zstd"),
-    "a zst of noise": (zst(b"")[:4] + bytes(range(100)) * 9, "zstd"),
+    "a zst of noise": (zst(lines(*GOOD))[:4] + b"\xff" * 90, "zstd"),
     "a Parquet of its first bytes": (_WHOLE_PARQUET[:4], "Parquet"),
     "a Parquet without its end": (_WHOLE_PARQUET[:-100], "Parquet"),
     "a Parquet with a damaged footer": (_WHOLE_PARQUET[:-60] + b"\xff" * 40 + _WHOLE_PARQUET[-20:], "Parquet"),
@@ -541,6 +550,23 @@ def test_of_a_parquet_with_a_damaged_row_group_the_others_are_stored(importing: 
     assert "Parquet" in only
     assert {f"x:{number}" for number in range(10)} <= importing.stored().keys()
     assert json.loads(result.stdout)["skipped"] == 1
+
+
+def test_a_cell_of_a_parquet_that_cannot_be_read_costs_its_row_alone(importing: Import) -> None:
+    columns = {name: [str(post[name]) for post in GOOD] for name in ("source", "id", "created_at")}
+    texts = pa.array([b"eCitizen", b"caf\xe9", b"eCitizen"], pa.binary()).view(pa.string())
+    out = io.BytesIO()
+    pq.write_table(pa.table({**columns, "text": texts}), out)
+    path = importing.file(out.getvalue(), "text.parquet")
+    result = importing.run(path, "--json")
+    assert json.loads(result.stdout)["new"] == 2
+    assert told(result)[0].startswith(f"skipped: {path}, row 2: ")
+    times = pa.array([10**15, 1_772_690_000, None], pa.timestamp("s", "UTC"))
+    out = io.BytesIO()
+    pq.write_table(pa.table({**columns, "id": ["a", "b", "c"], "created_at": times, "text": ["e", "e", "e"]}), out)
+    result = importing.run(path := importing.file(out.getvalue(), "times.parquet"), "--json")
+    assert json.loads(result.stdout)["new"] == 1
+    assert [each.split(": ")[1] for each in told(result)] == [f"{path}, row 1", f"{path}, row 3"]
 
 
 CSV_HEADER = b"source,id,created_at,text\n"
@@ -649,24 +675,27 @@ def test_the_command_as_a_person_runs_it_prints_data_alone_on_stdout(
 
 # The random tests draw the same examples each time (derandomize): a failure can be had again, and shows its example.
 _RANDOM = settings(
-    max_examples=150,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-_NAMES = st.sampled_from(
-    "source id created_at text author author_id lang repost_of reply_to synthetic data includes users meta kind children "
-    "body title selftext created_utc name author_fullname parent_id crosspost_parent note_tweet note_post "
-    "referenced_tweets referenced_posts type username result_count".split()
-)
+_FIELDS = """
+    source id created_at text author author_id lang repost_of reply_to synthetic
+    data includes users username meta result_count note_tweet note_post referenced_tweets referenced_posts type
+    kind children body title selftext created_utc name author_fullname parent_id crosspost_parent
+"""
+_NAMES = st.sampled_from(re.findall(r"\w+", _FIELDS))
 _VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats()
     | st.text()
-    | st.sampled_from(["x", "reddit", "Listing", "t1", "t3", "2026-03-05T06:00:00Z", "2029800000000000001", "[deleted]"]),
+    | st.sampled_from(
+        ["x", "reddit", "Listing", "t1", "t3", "2026-03-05T06:00:00Z", "2029800000000000001", "[deleted]"]
+    ),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES, inner, max_size=6),
     max_leaves=15,
 )
@@ -683,7 +712,9 @@ def test_random_bytes_never_give_more_than_a_clear_line(importing: Import, start
 @given(values=st.lists(_VALUES, max_size=5), as_document=st.booleans())
 def test_random_json_never_gives_more_than_clear_lines(importing: Import, values: list[Any], as_document: bool) -> None:
     written = [json.dumps(value) for value in values]
-    content = f"[{','.join(written)}]" if as_document else "".join(each + "\n" for each in [json.dumps(GOOD[0]), *written])
+    content = (
+        f"[{','.join(written)}]" if as_document else "".join(each + "\n" for each in [json.dumps(GOOD[0]), *written])
+    )
     result = importing.run(importing.file(content.encode()), status=None)
     assert result.exit_code in ((0, 2) if as_document else (0,))
 

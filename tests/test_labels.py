@@ -83,11 +83,11 @@ def test_a_day_or_an_hour_begins_where_it_does_in_nairobi(at: str, precision: st
     assert parse_official(GOOD | {"at": at, "precision": precision}).at == datetime.fromisoformat(begin)
 
 
-@given(st.datetimes(datetime(2005, 1, 1), datetime(2090, 1, 1)), st.sampled_from(PRECISIONS))
+@given(st.integers(1_100_000_000, 3_800_000_000), st.sampled_from(PRECISIONS))
 def test_a_message_is_never_dated_after_it_was_said_nor_before_its_precision_allows(
-    moment: datetime, precision: str
+    second: int, precision: str
 ) -> None:
-    said = moment.replace(tzinfo=UTC)
+    said = datetime.fromtimestamp(second, UTC)
     at = parse_official(GOOD | {"at": said.isoformat(), "precision": precision}).at
     assert at <= said
     form = {"minute": "%c", "hour": "%x %H", "day": "%x"}[precision]

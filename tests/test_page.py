@@ -86,7 +86,7 @@ def test_the_wave_its_shares_and_the_official_word_are_shown(store: Store) -> No
     metrics = {metric.label: (metric.value, metric.delta) for metric in shown.metric}
     assert metrics["People complaining"][0] == "7"
     assert metrics["lockout share"][0] == "86%"
-    assert metrics["First official word"] == ("Huduma Kenya", "acknowledged, Thu 05 Mar")
+    assert metrics["First official word"] == ("Huduma Kenya", "acknowledged, Thu 05 Mar (day)")
     posts = shown.dataframe[0].value
     assert len(posts) == 7
     assert "malipo <b>hayaonekani</b>" in list(posts["text"])

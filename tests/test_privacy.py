@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PHONES = ["0712345601", "+254 722 345 602", "0110-345-603", "254(0)733345604", "０７１２３４５６０５", "0712\u200b345\u200b606"]
+PHONES = [
+    "0712345601",
+    "+254 722 345 602",
+    "0110-345-603",
+    "254(0)733345604",
+    "０７１２３４５６０５",
+    "0712\u200b345\u200b606",
+]
 IDS = ["23456701", "ID:23456702", "A2345673"]
 KRA_PINS = ["A012345601B", "p051234502z"]
 RECEIPTS = ["SFA1B2C3D1", "sfa1b2c3d2", "TcK4xY9q2L"]
@@ -68,7 +75,13 @@ def bad_lines() -> list[bytes]:
     ]
     broken = f'{{"source": "x", "id": "7", "text": "{BAD_PHONES[10]} {KRA_PINS[0]}'.encode()
     latin = f'{{"text": "{BAD_PHONES[11]} sauti ya j\u00e9'.encode("latin-1") + b'"}'
-    return [*(json.dumps(each).encode() for each in wrong), broken, latin, PHONES[0].encode(), b"{" * 3000 + IDS[0].encode()]
+    return [
+        *(json.dumps(each).encode() for each in wrong),
+        broken,
+        latin,
+        PHONES[0].encode(),
+        b"{" * 3000 + IDS[0].encode(),
+    ]
 
 
 @pytest.mark.parametrize("strict", [False, True])

@@ -30,7 +30,11 @@ def open_streams(settings: Settings) -> list[Stream]:
     """The search and the comments. Raises InputError where no credentials are set."""
     if settings.reddit_client_id is None or settings.reddit_client_secret is None:
         raise InputError("reddit is off: set REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")
-    addresses = {"reddit_url": settings.reddit_url, "oauth_url": settings.reddit_url} if settings.reddit_url else {}
+    # Always said: a praw.ini in the working directory could name others.
+    addresses = {
+        "reddit_url": settings.reddit_url or "https://www.reddit.com",
+        "oauth_url": settings.reddit_url or "https://oauth.reddit.com",
+    }
     reddit = praw.Reddit(
         client_id=settings.reddit_client_id.get_secret_value(),
         client_secret=settings.reddit_client_secret.get_secret_value(),
@@ -152,7 +156,7 @@ def is_listing(value: Mapping[str, Any]) -> bool:
 
 def is_item(value: Mapping[str, Any]) -> bool:
     """Whether a JSON object is a submission or a comment, as in Reddit's archives."""
-    if value.get("kind") in {"t1", "t3"} and isinstance(value.get("data"), dict):
+    if value.get("kind") in ("t1", "t3") and isinstance(value.get("data"), dict):
         return True
     return "created_utc" in value and ("body" in value or "selftext" in value or "title" in value)
 
@@ -161,7 +165,7 @@ def records(listing: Mapping[str, Any]) -> Iterator[dict[str, Any] | RecordError
     """The items of a listing as records."""
     children = listing["data"].get("children")
     for child in children if isinstance(children, list) else []:
-        if isinstance(child, dict) and child.get("kind") in {"t1", "t3"}:
+        if isinstance(child, dict) and child.get("kind") in ("t1", "t3"):
             yield record(child)
 
 

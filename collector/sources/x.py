@@ -25,6 +25,9 @@ NAME = "x"
 API = "https://api.twitter.com"  # hard-coded in tweepy
 ROUTE = "/2/tweets/search/recent"
 USD_PER_POST = 0.005
+USD_PER_USER = (
+    0.010  # whether an expanded author is billed as a user read is not known: counted, to be on the safe side
+)
 QUERY_CHARACTERS = 512
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 10, 30
 REACH = timedelta(days=7)
@@ -107,7 +110,10 @@ class Search:
 
         found = [record for record in records(answer) if not isinstance(record, RecordError)]
         broken = [record for record in records(answer) if isinstance(record, RecordError)]
-        cost = USD_PER_POST * len(answer.get("data") or [])
+        users = (answer.get("includes") or {}).get("users") if isinstance(answer.get("includes"), dict) else None
+        cost = USD_PER_POST * len(answer.get("data") or []) + USD_PER_USER * len(
+            users if isinstance(users, list) else []
+        )
         ids = [int(record["id"]) for record in found if _is_snowflake(record["id"])]
         # A post newer than `top` may be there before an older one is: the next walk asks for it again.
         settled = [id_ for id_ in ids if snowflake_time(str(id_)) <= top]

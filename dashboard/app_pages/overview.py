@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import charts, volume
 from dashboard.strings import LANGUAGES, label_name, say
@@ -20,7 +21,14 @@ REFRESH_SECONDS = 60
 CACHE_SECONDS = 20
 SHOWN_POSTS = 500
 PERIODS = ("1", "3", "7", "14", "all", "dates")
-STATUS_COLOURS = {"above": "red", "usual": "green", "cannot_tell": "orange", "blind": "orange", "empty": "gray"}
+STATUS_COLOURS = {
+    "above": "red",
+    "usual": "green",
+    "cannot_tell": "orange",
+    "blind": "orange",
+    "behind": "orange",
+    "empty": "gray",
+}
 
 
 @st.cache_resource
@@ -116,6 +124,8 @@ def _status_block(status: volume.Status, language: str) -> None:
             people=status.people_last_hour,
             usual=status.usual or 0,
             looked=_shown(status.looked_until, language),
+            waiting=f"{status.waiting:,}",
+            silent=", ".join(status.silent) or say(language, "everything"),
         )
     )
     st.caption(
@@ -154,7 +164,7 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
         columns[3].metric(say(language, "first_official"), say(language, "none"), border=True)
     else:
         first = spoke.iloc[0]
-        form = {"day": "%a %d %b", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}[first["precision"]]
+        form = {"day": "%a %d %b (day)", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}[first["precision"]]
         columns[3].metric(
             say(language, "first_official"),
             first["who"],
@@ -305,6 +315,8 @@ def _render() -> None:
         _page(settings.database_url, settings, window, language)
     except TrackerError as error:
         st.error(say(language, "failed", reason=error))
+    except SQLAlchemyError as error:  # its message could hold what was asked for; its kind says enough
+        st.error(say(language, "failed", reason=type(error).__name__))
 
 
 _render()
