@@ -406,7 +406,7 @@ def test_a_refused_source_does_not_stop_the_other_and_the_command_says_so(
     assert "Traceback" not in refused.stderr
     assert mended.returncode == 0
     told = json.loads(mended.stdout)
-    assert (told["x"]["new"], told["x"]["estimated_cost_usd"], told["x"]["requests"]) == (5, 0.025, 1)
+    assert (told["x"]["new"], told["x"]["estimated_cost_usd"], told["x"]["requests"]) == (5, 0.055, 1)
     for field in ("duplicate", "dropped", "gaps"):
         assert told["x"][field] == told["reddit"][field] == 0 or field == "duplicate"
 

@@ -79,7 +79,8 @@ def test_all_pages_are_read_and_the_next_run_asks_only_for_newer(
     platform.publish(x_posts(250, NOW - MINUTE))
     run = reading.run()
     assert (run.outcome, run.fetched, run.new, run.duplicate, run.dropped) == ("done", 250, 250, 0, 0)
-    assert run.cost_usd == pytest.approx(250 * 0.005)
+    posts_usd, authors_usd = 250 * 0.005, 3 * 5 * 0.010  # five people write, and each page names them
+    assert run.cost_usd == pytest.approx(posts_usd + authors_usd)
     assert run.requests == 3
     assert_all_stored(reading, platform)
     assert asked(platform, "max_results") == ["100"] * 3
