@@ -9,6 +9,8 @@ from labelled import MODEL, hours, labels, listen, nairobi, put
 from dashboard import volume
 from dashboard.volume import Window
 from data.official import parse_official
+from data.records import Post
+from data.store import RunRecord
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -161,6 +163,23 @@ def test_what_comes_after_the_pretended_now_is_not_known_yet(store: Store) -> No
     status = volume.status_line(store.engine, NOW)
     assert status.word == "empty"
     assert status.looked_until == NOW
+
+
+def test_posts_that_wait_for_labels_are_no_calm(store: Store) -> None:
+    listen(store, "2026-02-10 00:00", "2026-03-05 09:30")
+    put(store, "2026-03-04 09:00", labels("slow"))
+    store.save_page([Post("x", "new", nairobi("2026-03-05 09:20"), "ecitizen iko down")])
+    assert volume.status_line(store.engine, NOW).word == "behind"
+
+
+def test_a_silent_source_is_named_while_another_goes_on(store: Store) -> None:
+    listen(store, "2026-02-10 00:00", "2026-03-05 09:30")
+    listen(store, "2026-02-10 00:00", "2026-03-05 01:00", source="reddit")
+    put(store, "2026-03-05 09:00", labels("slow"))
+    for source in ("x", "reddit", "mastodon"):
+        store.save_run(RunRecord(source, nairobi("2026-03-05 09:25")))
+    status = volume.status_line(store.engine, NOW)
+    assert (status.word, status.silent) == ("blind", ("mastodon", "reddit"))
 
 
 def test_links_carry_no_handle() -> None:
