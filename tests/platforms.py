@@ -122,6 +122,7 @@ class Platform:
         self.requests: list[tuple[str, dict[str, str]]] = []  # the path and parameters of each reading request
         self.delay_seconds = 0.0
         self.last_pages = 0  # answers that named no next page
+        self.refused = 0  # requests that were wrong
         self.gzipped = 0
         self._faults: list[Fault] = []
         self._changed = threading.Condition()
@@ -196,6 +197,7 @@ class Platform:
             code, content = 200, self.answer(method, parts.path, parameters, headers)
         except _Answer as answer:
             code, content = answer.code, answer.content
+            self.refused += 1
         if fault is not None and fault.edit is not None:
             content = fault.edit(content)
         return code, self.extra_headers(), _bytes(content), fault
@@ -456,6 +458,7 @@ class RedditPlatform(Platform):
     def __init__(self, now: Callable[[], datetime], items: Iterable[RedditItem] = ()) -> None:
         super().__init__(now)
         self.items = list(items)
+        self.vague_end = False  # whether a full page names a next one even where nothing follows
         self._access_token = base64.b64encode(random.randbytes(9)).decode()
 
     def publish(self, items: Iterable[RedditItem]) -> None:
@@ -490,6 +493,7 @@ class RedditPlatform(Platform):
         page = listed[begin : begin + min(int(parameters.get("limit", 25)), 100)]
         more = begin + len(page) < len(listed)
         self.last_pages += not more
+        more = more or (self.vague_end and len(page) == 100)
         raw = parameters.get("raw_json") == "1"
         children = [reddit_child(item, raw=raw) for item in page]
         return {

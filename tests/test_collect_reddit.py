@@ -189,9 +189,11 @@ def test_what_lies_beyond_the_thousand_newest_is_a_gap(
     assert reading.run().gaps == 0
 
 
+@pytest.mark.parametrize("vague_end", [False, True], ids=["that is known to be the last", "before an empty one"])
 def test_a_full_last_page_makes_no_gap_where_posts_were_read(
-    reading: Reading, platform: RedditPlatform, clock: Clock
+    reading: Reading, platform: RedditPlatform, clock: Clock, vague_end: bool
 ) -> None:
+    platform.vague_end = vague_end
     reading.run()
     clock.at += 50 * HOUR
     platform.publish(submissions(200, clock.at - MINUTE))

@@ -401,6 +401,7 @@ def test_empty_pages_are_walked_past(reading: Reading, platform: XPlatform) -> N
     assert reading.run(stop_after=3) is None
     platform.fail(platform.empty_page())
     assert reading.run().outcome == "done"
+    assert platform.refused == 0
     assert_all_stored(reading, platform)
     assert len(reading.coverage("search")) == 1
 
