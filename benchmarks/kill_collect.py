@@ -22,7 +22,7 @@ POSTS = {"x": 6_000, "reddit": 1_400}
 # The first half of the kills falls into the first walk; then the command runs to its end once; the second half falls
 # into walks that read what is new. A cut-off walk of X goes on, one of Reddit begins again at the top.
 MOST_PAGES = {"x": (4, 4), "reddit": (12, 2)}
-MOST_NEW = {"x": (150, 300), "reddit": (8, 30)}
+MOST_NEW = {"x": (150, 300), "reddit": (8, 60)}
 
 
 def main() -> int:

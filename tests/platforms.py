@@ -115,7 +115,7 @@ class _HttpServer(ThreadingHTTPServer):
 
 
 class Platform:
-    """A threaded server on 127.0.0.1; use it in a `with` block."""
+    """A threaded server on 127.0.0.1, at its root and under /gateway; use it in a `with` block."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
@@ -181,7 +181,7 @@ class Platform:
         return None
 
     def _reply(self, method: str, target: str, headers: Any) -> tuple[int, dict[str, str], bytes, Fault | None]:
-        parts = urlsplit(target)
+        parts = urlsplit(target.removeprefix("/gateway"))
         parameters = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         if self.reads(parts.path):
             with self._changed:

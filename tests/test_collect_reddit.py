@@ -32,7 +32,7 @@ from platforms import (
     x_posts,
 )
 
-from collector.sources import reddit
+from collector.sources import reddit, x
 from data.settings import load_settings
 
 if TYPE_CHECKING:
@@ -411,6 +411,28 @@ def test_a_refused_source_does_not_stop_the_other_and_the_command_says_so(
     assert (told["x"]["new"], told["x"]["estimated_cost_usd"], told["x"]["requests"]) == (5, 0.055, 1)
     for field in ("duplicate", "dropped", "gaps"):
         assert told["x"][field] == told["reddit"][field] == 0 or field == "duplicate"
+
+
+@pytest.mark.parametrize("ending", ["/", "/gateway", "/gateway/"])
+def test_a_base_address_may_end_in_a_slash_and_have_a_path(
+    ending: str, platform: RedditPlatform, clock: Clock, tmp_path: Path
+) -> None:
+    platform.publish(submissions(3, NOW - MINUTE))
+    with XPlatform(clock.now, x_posts(5, NOW - MINUTE)) as other:
+        settings = load_settings(
+            database_url=f"sqlite:///{tmp_path / 'posts.db'}",
+            pseudonym_key=KEY,
+            reddit_client_id=REDDIT_ID,
+            reddit_client_secret=REDDIT_SECRET,
+            reddit_url=platform.url + ending,
+            x_bearer_token=X_TOKEN,
+            x_url=other.url + ending,
+        )
+        for module, count in ((reddit, 3), (x, 5)):
+            reading = Reading(module, settings, clock)
+            assert (run := reading.run()).outcome == "done", run.note
+            assert run.new == count
+            reading.store.close()
 
 
 def test_a_source_without_credentials_is_off_and_alone_ends_with_status_2(

@@ -31,9 +31,10 @@ def open_streams(settings: Settings) -> list[Stream]:
     if settings.reddit_client_id is None or settings.reddit_client_secret is None:
         raise InputError("reddit is off: set REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")
     # Always said: a praw.ini in the working directory could name others.
+    base = settings.reddit_url.rstrip("/") if settings.reddit_url else None
     addresses = {
-        "reddit_url": settings.reddit_url or "https://www.reddit.com",
-        "oauth_url": settings.reddit_url or "https://oauth.reddit.com",
+        "reddit_url": base or "https://www.reddit.com",
+        "oauth_url": f"{base}/" if base else "https://oauth.reddit.com",  # the slash keeps a path in the address
     }
     reddit = praw.Reddit(
         client_id=settings.reddit_client_id.get_secret_value(),
