@@ -52,8 +52,3 @@ def find_services(text: str) -> list[str]:
             at += 1
     specific = {agencies[service] for service in found if service not in OFFICE_ROWS}
     return sorted(service for service in found if service not in OFFICE_ROWS or agencies[service] not in specific)
-
-
-def service_names() -> list[str]:
-    """Every service of the list."""
-    return sorted(_index()[1])

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from data import tables
 from data.console import one_line_errors, print_json, say, set_up_logs
 from data.errors import InputError, RecordError, TrackerError
-from data.official import NAIROBI, parse_official
+from data.official import NAIROBI, check_listed, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
 from data.store import Store, open_store
@@ -45,8 +45,10 @@ def add(
             raise InputError("give one of --account SOURCE:ID or --office NAME")
         record = {"at": at, "precision": precision, "account": account, "office": office, "status": status_}
         record |= {"scope": scope, "from": from_, "to": to, "url": url, "text": text}
+        message = parse_official(record)
+        check_listed(message)
         store = open_store(load_settings())
-        new = store.add_official([parse_official(record)])
+        new = store.add_official([message])
         store.close()
         say("added" if new else "this message is there already")
 
@@ -126,7 +128,9 @@ def import_official(path: Path, store: Store) -> tuple[int, int]:
         if not line.strip():
             continue
         try:
-            messages.append(parse_official(json.loads(line)))
+            message = parse_official(json.loads(line))
+            check_listed(message)
+            messages.append(message)
         except RecordError as error:
             raise InputError(f"{path}, line {number}: {error}") from None
         except ValueError:

@@ -42,7 +42,7 @@ def set_up_logs() -> None:
 
 def say(line: str) -> None:
     """A sentence for the person at the terminal, on stderr."""
-    err.print(line, markup=False)
+    err.print(line, markup=False, emoji=False)
 
 
 def print_json(value: Any) -> None:

@@ -120,6 +120,15 @@ def _is_ecitizen(account: str | None, office: str | None) -> bool:
     return bool(office) and any(known.office == office and known.is_ecitizen for known in official_accounts())
 
 
+def check_listed(message: OfficialMessage) -> None:
+    """Only listed accounts are official. Raises RecordError for an account that is not on the list; an office is a person's word."""
+    listed = {f"{known.source}:{known.account_id}" for known in official_accounts() if known.account_id}
+    if message.account and message.account not in listed:
+        raise RecordError(
+            "account is not on the list of official accounts (data/official_accounts.jsonl): give the office"
+        )
+
+
 def _one_of(record: dict[str, Any], field: str, allowed: tuple[str, ...], default: str | None = None) -> str:
     value = record.get(field) or default
     if value not in allowed:

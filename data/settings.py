@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -18,6 +19,16 @@ def _utc(moment: datetime) -> datetime:
 
 
 UtcMoment = Annotated[datetime, AfterValidator(_utc)]
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)  # raises ValueError for an unclosed bracket
+    if parts.scheme not in {"http", "https"} or not parts.hostname or (parts.port or 1) < 1:
+        raise ValueError("not an address: it must begin with http:// or https:// and a host")
+    return url
+
+
+Address = Annotated[str, AfterValidator(_address)]
 
 SECRETS = ("TRACKER_PSEUDONYM_KEY", "X_BEARER_TOKEN", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET")
 DEFAULT_TERMS = (
@@ -52,10 +63,10 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///tracker.db", alias="TRACKER_DATABASE_URL")
     pseudonym_key: SecretStr | None = Field(None, alias="TRACKER_PSEUDONYM_KEY")
     x_bearer_token: SecretStr | None = Field(None, alias="X_BEARER_TOKEN")
-    x_url: str = Field("https://api.twitter.com", alias="TRACKER_X_URL")
+    x_url: Address = Field("https://api.twitter.com", alias="TRACKER_X_URL")
     reddit_client_id: SecretStr | None = Field(None, alias="REDDIT_CLIENT_ID")
     reddit_client_secret: SecretStr | None = Field(None, alias="REDDIT_CLIENT_SECRET")
-    reddit_url: str | None = Field(None, alias="TRACKER_REDDIT_URL", description="None: Reddit's own addresses")
+    reddit_url: Address | None = Field(None, alias="TRACKER_REDDIT_URL", description="None: Reddit's own addresses")
     pretended_now: UtcMoment | None = Field(None, alias="TRACKER_NOW")
 
     terms: tuple[str, ...] = Field(DEFAULT_TERMS, validation_alias=AliasChoices("terms", "TRACKER_TERMS"), min_length=1)

@@ -33,6 +33,14 @@ def test_a_broken_toml_is_named() -> None:
         load_settings()
 
 
+@pytest.mark.parametrize("url", ["api.example", "ftp://api.example", "http://", "http://host:port", "http://[half"])
+@pytest.mark.parametrize("name", ["TRACKER_X_URL", "TRACKER_REDDIT_URL"])
+def test_a_base_address_that_is_none_is_named_at_once(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> None:
+    monkeypatch.setenv(name, url)
+    with pytest.raises(InputError, match=name):
+        load_settings()
+
+
 def test_a_secret_does_not_show_in_print(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X_BEARER_TOKEN", "very secret")
     assert "very secret" not in repr(load_settings())

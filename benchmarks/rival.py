@@ -1,0 +1,82 @@
+"""A TF-IDF rival: word and character n-grams with logistic regression, beside the model on the same posts.
+
+    python benchmarks/rival.py [FILE.jsonl ...]        (needs the `train` extra)
+
+The rival learns from the corpus' train and dev parts, which is generous: the model learns from train alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_union
+
+from classifier.commands import default_corpus
+from classifier.corpus import HEADS, Example, load_corpus, parse_example
+from classifier.evaluation import compare, indicators, score_head
+from classifier.labelling import label_texts
+from classifier.model import load_model
+from data.official import official_handles
+from data.redaction import redact
+
+COMPARED = ("problems", "kind", "sentiment", "about")
+
+
+def texts_of(examples: list[Example]) -> list[str]:
+    return [redact(example.text, keep_handles=official_handles()) for example in examples]
+
+
+def main() -> None:
+    corpus = load_corpus(default_corpus())
+    learnt = [example for example in corpus if example.split != "test"]
+    sets = {"the corpus' test part": [example for example in corpus if example.split == "test"]}
+    for name in sys.argv[1:]:
+        lines = Path(name).read_text(encoding="utf-8").split("\n")
+        sets[Path(name).name] = [parse_example(json.loads(line)) for line in lines if line.strip()]
+    features = make_union(
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True),
+    )
+    matrix = features.fit_transform(texts_of(learnt))
+    rivals: dict[str, Any] = {}
+    for head in COMPARED:
+        regression = LogisticRegression(C=10, max_iter=500, class_weight="balanced")
+        answers = [example.labels[head] for example in learnt]
+        if head == "problems":
+            rivals[head] = OneVsRestClassifier(regression).fit(matrix, indicators(head, answers).astype(int))
+        else:
+            rivals[head] = regression.fit(matrix, answers)
+    model = load_model()
+    for name, examples in sets.items():
+        texts = texts_of(examples)
+        ours = [asdict(label) for label in label_texts(model, texts)]
+        theirs: list[dict[str, Any]] = [{} for _ in examples]
+        for head, rival in rivals.items():
+            for answer, told in zip(theirs, rival.predict(features.transform(texts)), strict=True):
+                answer[head] = (
+                    [label for label, is_in in zip(HEADS[head], told, strict=True) if is_in]
+                    if head == "problems"
+                    else told
+                )
+        differences = compare(examples, ours, theirs)
+        print(f"{name}: {len(examples)} posts, {model.id}\n")
+        print("| head | rival macro F1 | model macro F1 | model less rival, paired bootstrap |\n|---|---|---|---|")
+        for head in COMPARED:
+            truth = [example.labels[head] for example in examples]
+            scores = [score_head(head, truth, [answer[head] for answer in side])["macro_f1"] for side in (theirs, ours)]
+            low, high = differences[head]["difference_ci95"]
+            print(
+                f"| {head} | {scores[0]:.3f} | {scores[1]:.3f} | {differences[head]['difference']:+.3f} [{low:+.3f}, {high:+.3f}] |"
+            )
+        print()
+
+
+if __name__ == "__main__":
+    main()
