@@ -17,6 +17,8 @@ import transformers
 from tokenizers import Tokenizer
 from torch.nn import functional
 
+from classifier.augmentation import vary
+from classifier.auxiliary import LABELS_FILE, load_auxiliary
 from classifier.backbone import load_backbone, trim
 from classifier.corpus import HEADS, Example, load_corpus
 from classifier.evaluation import score
@@ -40,16 +42,17 @@ class Recipe:
     """Everything that decides a training run besides the data."""
 
     seed: int = 7
-    epochs: int = 12
-    learning_rate: float = 3e-4
+    epochs: int = 8
+    learning_rate: float = 2e-4
     head_learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warm_up: float = 0.1  # share of all steps
-    dropout: float = 0.1
+    dropout: float = 0.1  # of each block's output and of the pooled vector; none within the attention
     batch_pieces: int = 1_024
     vocabulary: int = 32_000
     label_smoothing: float = 0.05
     freeze_words: bool = True
+    vary_texts: bool = True
 
 
 # How much each head's loss counts: status and scope have few posts, and those are told apart easily.
@@ -62,11 +65,14 @@ def train(
     name: str,
     recipe: Recipe,
     *,
+    auxiliary: Path | None = None,
+    corrections: Sequence[Example] = (),
     backbone: Backbone | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Path:
     """Train on the corpus' train part, choose the epoch and fit thresholds on dev, score test once, write the model.
 
+    `auxiliary` is a folder of public sets, `corrections` what analysts settled; both only join the train part.
     Returns the model folder, `output/name`, with the weights, the tokenizer, the manifest and `training.json` (the
     recipe, hashes of the data, versions, curves). Raises InputError where the corpus lacks a part.
     """
@@ -76,14 +82,16 @@ def train(
     for part, members in parts.items():
         if not members:
             raise InputError(f"the corpus has no post whose split is {part}")
+    public, public_hashes = load_auxiliary(auxiliary, corpus[0].with_name(LABELS_FILE)) if auxiliary else ([], {})
+    learnt = [*parts["train"], *public, *corrections]
     _seed(recipe.seed)
     say("reading the backbone")
-    small = trim(backbone or load_backbone(), (example.text for example in parts["train"]), recipe.vocabulary)
+    small = trim(backbone or load_backbone(), (example.text for example in learnt), recipe.vocabulary)
     tokenizer = Tokenizer.from_str(tokenizer_json(small))
     tokenizer.enable_truncation(MAX_PIECES)
     network = build_network(small, recipe.dropout)
     network.encoder.embeddings.word_embeddings.requires_grad_(not recipe.freeze_words)
-    batches = _Batches(tokenizer, parts["train"], recipe)
+    batches = _Batches(tokenizer, learnt, recipe)
     _centre(network, batches)
     optimizer, schedule = _optimizer(network, recipe, len(batches) * recipe.epochs)
 
@@ -112,8 +120,9 @@ def train(
     record = {
         "recipe": asdict(recipe),
         "loss_weights": LOSS_WEIGHTS,
-        "data": {str(path.name): sha256(path.read_bytes()).hexdigest() for path in corpus},
-        "posts": {part: len(members) for part, members in parts.items()},
+        "data": {str(path.name): sha256(path.read_bytes()).hexdigest() for path in corpus} | public_hashes,
+        "posts": {part: len(members) for part, members in parts.items()}
+        | {"public": len(public), "corrections": len(corrections)},
         "backbone_sha256": small.sha256,
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__},
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
@@ -143,14 +152,20 @@ class _Batches:
     """Posts of like length together, at most `batch_pieces` padded pieces a batch, in a new order each epoch."""
 
     def __init__(self, tokenizer: Tokenizer, examples: Sequence[Example], recipe: Recipe) -> None:
-        self._ids = [encoding.ids for encoding in tokenizer.encode_batch([example.text for example in examples])]
+        self._tokenizer = tokenizer
+        self._texts = [example.text for example in examples]
+        self._ids = self._encode(self._texts)
         self._targets = [_targets(example) for example in examples]
         self._recipe = recipe
         self._random = random.Random(recipe.seed)  # noqa: S311 - an order, not a secret
         self._length = len(self._plan())
 
     def __len__(self) -> int:
+        """Batches in an epoch, about: the texts' variations differ a little in length."""
         return self._length
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
 
     def _plan(self) -> list[list[int]]:
         order = sorted(range(len(self._ids)), key=lambda index: len(self._ids[index]) + self._random.random() * 6)
@@ -164,6 +179,8 @@ class _Batches:
         return plan
 
     def __iter__(self) -> Any:
+        if self._recipe.vary_texts:
+            self._ids = self._encode([vary(text, self._random) for text in self._texts])
         for some in self._plan():
             ids, mask = _pad([self._ids[index] for index in some])
             targets = {head: torch.tensor(np.stack([self._targets[index][head] for index in some])) for head in HEADS}
@@ -171,8 +188,11 @@ class _Batches:
 
 
 def _targets(example: Example) -> dict[str, np.ndarray[Any, Any]]:
-    """The share of votes for each label; all zero where a head does not apply."""
-    return {head: np.array(example.shares(head), dtype=np.float32) for head in HEADS}
+    """The share of votes for each label; where a head was not answered all zero, and for problems, which may be none, -1."""
+    targets = {head: np.array(example.shares(head), dtype=np.float32) for head in HEADS}
+    if "problems" not in example.labels:
+        targets["problems"] -= 1
+    return targets
 
 
 def _pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -189,12 +209,12 @@ def _loss(logits: Tensor, targets: dict[str, Tensor], smoothing: float) -> Tenso
     total = logits.new_zeros(())
     for head, part in split_heads(logits.float()).items():
         target = targets[head]
+        applies = target[:, 0] >= 0 if head == "problems" else target.sum(1) > 0
+        if not applies.any():
+            continue
         if head == "problems":
-            part_loss = functional.binary_cross_entropy_with_logits(part, target)
+            part_loss = functional.binary_cross_entropy_with_logits(part[applies], target[applies])
         else:
-            applies = target.sum(1) > 0
-            if not applies.any():
-                continue
             smooth = target[applies] * (1 - smoothing) + smoothing / target.shape[1]
             part_loss = -(smooth * functional.log_softmax(part[applies], dim=1)).sum(1).mean()
         total = total + LOSS_WEIGHTS[head] * part_loss
