@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import typer
 
 import classifier.commands
+import classifier.release_commands
 import collector.commands
 import dashboard.commands
 import data.commands
@@ -34,9 +35,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # a traceback with local variables would print posts
     add_completion=False,
 )
-for _room in (collector, classifier, dashboard, data):
-    app.registered_commands += _room.commands.app.registered_commands
-    app.registered_groups += _room.commands.app.registered_groups
+for _commands in (
+    collector.commands,
+    classifier.commands,
+    classifier.release_commands,
+    dashboard.commands,
+    data.commands,
+):
+    app.registered_commands += _commands.app.registered_commands
+    app.registered_groups += _commands.app.registered_groups
 
 DEMO_DATABASE = Path(".demo") / "demo.db"
 RESTART_SECONDS = (1, 5, 30, 60)

@@ -34,7 +34,9 @@ def main() -> None:
         low, high = scores[f"{name}_ci95"]
         print(f"| {name} | {scores[name]:.3f} | {low:.3f} to {high:.3f} |")
     for label, row in scores["per_label"].items():
-        print(f"| F1 of {label} ({row['support']}) | {row['f1']:.3f} | {row['f1_ci95'][0]:.3f} to {row['f1_ci95'][1]:.3f} |")
+        print(
+            f"| F1 of {label} ({row['support']}) | {row['f1']:.3f} | {row['f1_ci95'][0]:.3f} to {row['f1_ci95'][1]:.3f} |"
+        )
 
 
 if __name__ == "__main__":

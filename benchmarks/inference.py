@@ -1,6 +1,6 @@
 """How fast the model labels, beside transformers.pipeline with the same weights, and how much memory a file takes.
 
-    python benchmarks/inference.py [--posts 2000]        (needs the `train` extra)
+    python benchmarks/inference.py [--posts 1000]        (needs the `train` extra)
 
 One run, one machine: (a) transformers.pipeline one post at a time, (b) the same in batches of 32, (c) this project end to
 end on distinct texts, tokenising included, (d) the bound of the bare matrix products in the model's own precision. Then
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SEED = 20_260_305
-SLOW_POSTS = 300  # the pipeline one by one is slow, and its rate does not change
+SLOW_POSTS = 150  # the pipeline one by one is slow, and its rate does not change
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--posts", type=int, default=2_000)
+    parser.add_argument("--posts", type=int, default=1_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-memory", action="store_true")
     options = parser.parse_args()
@@ -182,7 +182,7 @@ def _agreement(model: Model, network: Any, tokenizer: Any, texts: list[str]) -> 
 def _memory(texts: list[str]) -> None:
     print("\n| posts in the file | MB | peak memory, MB | posts/s, start included |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for lines in (2_000, 10_000, 40_000):
+        for lines in (1_000, 5_000, 20_000):
             path = Path(folder) / f"{lines}.jsonl"
             with path.open("w", encoding="utf-8") as out:
                 for number in range(lines):

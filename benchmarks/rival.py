@@ -71,9 +71,10 @@ def main() -> None:
         for head in COMPARED:
             truth = [example.labels[head] for example in examples]
             scores = [score_head(head, truth, [answer[head] for answer in side])["macro_f1"] for side in (theirs, ours)]
-            low, high = differences[head]["difference_ci95"]
+            row = differences[head]["macro_f1"]
+            low, high = row["difference_ci95"]
             print(
-                f"| {head} | {scores[0]:.3f} | {scores[1]:.3f} | {differences[head]['difference']:+.3f} [{low:+.3f}, {high:+.3f}] |"
+                f"| {head} | {scores[0]:.3f} | {scores[1]:.3f} | {row['difference']:+.3f} [{low:+.3f}, {high:+.3f}] |"
             )
         print()
 

@@ -48,6 +48,8 @@ def load_auxiliary(folder: Path, labels: Path) -> tuple[list[Example], dict[str,
         try:
             hashes[name] = sha256(path.read_bytes()).hexdigest()
             rows = dict(_rows(path, name))
+            if not rows:
+                raise ValueError
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} cannot be read as that public set: {type(error).__name__}") from None
         for text, sentiment in rows.items():

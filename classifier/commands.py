@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
+from hashlib import sha256
+from importlib import resources
+from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -16,21 +18,22 @@ import typer
 
 from data.console import StopSignal, one_line_errors, print_json, progress_bar, say, set_up_logs
 from data.errors import InputError, TrackerError
-from data.official import official_handles
-from data.redaction import redact
+from data.official import NAIROBI
 from data.settings import load_settings
 from data.store import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from classifier.corpus import Example
+    from classifier.files import LabelledPosts
     from classifier.model import Model
+    from data.store import Labels, Store
 
 app = typer.Typer()
 
 FILE_BATCH = 2_000
 STORE_BATCH = 512
-MAX_TEXT_CHARACTERS = 65_536
 
 
 @app.command(epilog="Example: tracker classify 'ecitizen imekataa password yangu' --json")
@@ -45,7 +48,9 @@ def classify(
     output: Annotated[
         Path | None, typer.Option(metavar="F", help="Where the labelled posts go, as JSONL (default: stdout).")
     ] = None,
-    model: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Another model than the one that ships.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME@HASH|FOLDER", help="Another model than the one that ships.")
+    ] = None,
     every: Annotated[
         float | None, typer.Option(help="Keep labelling what comes into the store, at this pause in seconds.", min=1)
     ] = None,
@@ -54,13 +59,13 @@ def classify(
     """Say what posts complain of: texts given, a file, or what the store has not labelled yet."""
     set_up_logs()
     with one_line_errors():
-        from classifier.model import load_model
+        from classifier.releases import find_model
 
         if texts and input_:
             raise InputError("give texts or --input, not both")
         if input_ is None and output is not None:
             raise InputError("--output goes with --input")
-        loaded = load_model(model)
+        loaded = find_model(model)
         if texts:
             _classify_texts(loaded, texts, as_json)
         elif input_ is not None:
@@ -70,7 +75,9 @@ def classify(
 
 
 def _classify_texts(model: Model, texts: list[str], as_json: bool) -> None:
-    posts = list(_labelled(model, [{"text": _clean(text)} for text in texts]))
+    from classifier.files import clean
+
+    posts = list(_labelled(model, [{"text": clean(text)} for text in texts]))
     if as_json:
         print_json(posts)
         return
@@ -84,39 +91,25 @@ def _classify_texts(model: Model, texts: list[str], as_json: bool) -> None:
         )
 
 
-def _clean(text: object) -> str:
-    """Redacted as in the store. Raises InputError where it is no text that can be labelled."""
-    if not isinstance(text, str):
-        raise InputError(f"text must be text, found {type(text).__name__}")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError("text contains half a surrogate pair, which is not Unicode text") from None
-    if len(text) > MAX_TEXT_CHARACTERS:
-        raise InputError(f"text has {len(text):,} characters, at most {MAX_TEXT_CHARACTERS:,} are taken")
-    return redact(text, keep_handles=official_handles())
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _labelled(model: Model, posts: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _labelled(
+    model: Model, posts: list[dict[str, Any]], known: dict[str, Labels] | None = None
+) -> Iterator[dict[str, Any]]:
     from classifier.labelling import label_texts
 
-    for post, labels in zip(posts, label_texts(model, [post["text"] for post in posts]), strict=True):
+    for post, labels in zip(posts, label_texts(model, [post["text"] for post in posts], known=known), strict=True):
         yield post | asdict(labels) | {"model": model.id}
 
 
 def _classify_file(model: Model, path: Path, output: Path | None, as_json: bool) -> None:
+    from classifier.files import check_place, clean, is_unicode, open_records
+
     read = skipped = 0
     listed: list[dict[str, Any]] = []
+    known: dict[str, Labels] = {}
+    if output is not None:
+        check_place(output, [path])
     with ExitStack() as stack:
-        records = stack.enter_context(_open_records(path))
+        records = stack.enter_context(open_records(path))
         out: IO[str] = sys.stdout
         draft = None
         if output is not None:
@@ -132,16 +125,16 @@ def _classify_file(model: Model, path: Path, output: Path | None, as_json: bool)
             for number, record in batch:
                 read += 1
                 try:
-                    if not isinstance(record, dict):
-                        raise InputError(str(record))
-                    post = record | {"text": _clean(record.get("text"))}
-                    if not _is_unicode(json.dumps(post, ensure_ascii=False)):
+                    if isinstance(record, InputError):
+                        raise record
+                    post = record | {"text": clean(record.get("text"))}
+                    if not is_unicode(json.dumps(post, ensure_ascii=False)):
                         raise InputError("a field is not Unicode text")
                     posts.append(post)
                 except InputError as error:
                     skipped += 1
                     say(f"skipped: {path}, record {number}: {error}")
-            for post in _labelled(model, posts):
+            for post in _labelled(model, posts, known):
                 if as_json and output is None:
                     listed.append(post)
                 else:
@@ -160,54 +153,15 @@ def _classify_file(model: Model, path: Path, output: Path | None, as_json: bool)
         print_json({"read": read, "labelled": read - skipped, "skipped": skipped, "model": model.id})
 
 
-class _open_records:
-    """The records of a JSONL, CSV or TSV file, or the reason why a line is none."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> Iterator[dict[str, Any] | str]:
-        if self._path.is_dir():
-            raise InputError(f"{self._path} is a folder; name a file")
-        try:
-            self._file = self._path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="")
-        except OSError as error:
-            raise InputError(f"{self._path}: {error.strerror}") from None
-        if self._path.suffix.lower() in {".csv", ".tsv"}:
-            delimiter = "\t" if self._path.suffix.lower() == ".tsv" else ","
-            return self._rows(csv.DictReader(self._file, delimiter=delimiter))
-        return self._lines(self._file)
-
-    def __exit__(self, *_error: object) -> None:
-        self._file.close()
-
-    def _rows(self, reader: Any) -> Iterator[dict[str, Any] | str]:
-        csv.field_size_limit(2**24)
-        try:
-            yield from ({name: value for name, value in row.items() if name is not None} for row in reader)
-        except csv.Error as error:
-            yield f"broken CSV: {error}"
-
-    def _lines(self, lines: Iterable[str]) -> Iterator[dict[str, Any] | str]:
-        for line in lines:
-            if not line.strip():
-                continue
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                yield "broken JSON"
-                continue
-            yield value if isinstance(value, dict) else f"expected an object, found {type(value).__name__}"
-
-
 def _classify_store(model: Model, every: float | None, as_json: bool) -> None:
     settings = load_settings()
     store = open_store(settings)
     stop = StopSignal()
     store.activate_model(model.id, model.sha256)
+    known: dict[str, Labels] = {}
     labelled = 0
     while True:
-        labelled += label_store(model, store, stop)
+        labelled += label_store(model, store, stop, known)
         if every is None or stop.wait(every):
             break
     say(f"{labelled:,} posts labelled by {model.id}")
@@ -216,15 +170,18 @@ def _classify_store(model: Model, every: float | None, as_json: bool) -> None:
         print_json({"labelled": labelled, "model": model.id})
 
 
-def label_store(model: Model, store: Any, stop: StopSignal | None = None) -> int:
+def label_store(
+    model: Model, store: Store, stop: StopSignal | None = None, known: dict[str, Labels] | None = None
+) -> int:
     """Label what the store has not labelled yet; returns how many. Stopped in between, nothing is lost or doubled."""
     from classifier.labelling import label_texts
 
+    known = {} if known is None else known
     total = store.count_unlabelled(model.id)
     done = 0
     with progress_bar("labelling", total) as progress:
         while batch := store.unlabelled(model.id, STORE_BATCH):
-            labels = label_texts(model, [text for _, _, text in batch])
+            labels = label_texts(model, [text for _, _, text in batch], known=known)
             saved = store.save_labels(
                 model.id, [(source, id_, label) for (source, id_, _), label in zip(batch, labels, strict=True)]
             )
@@ -244,84 +201,137 @@ def evaluate(
             help="Labelled posts: JSONL, CSV or TSV with text and any of problems, kind, sentiment, about, lang.",
         ),
     ],
-    model: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Another model than the one that ships.")] = None,
-    columns: Annotated[
-        str | None, typer.Option(metavar="A=B,...", help="Other column names: text=tweet,sentiment=label.")
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME@HASH|FOLDER", help="Another model than the one that ships.")
     ] = None,
-    predictions: Annotated[Path | None, typer.Option(metavar="F", help="Write the predictions as JSONL.")] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F",
+            help="Score these predictions instead of the model's: JSONL, CSV or TSV with the columns of a labelled post.",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="A=B,...", help="Other column names in FILE: text=tweet,sentiment=label."),
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(metavar="F.jsonl", help="Write the model's predictions; --answers takes them back.")
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(metavar="F", help="Compare with these predictions by paired bootstrap.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="F.html", help="Write a page with confusions, calibration and worst errors.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False,
 ) -> None:
-    """Score the model on labelled posts, with 95 % bootstrap intervals."""
+    """Score the model, or anyone's predictions, on labelled posts, with 95 % bootstrap intervals."""
     set_up_logs()
     with one_line_errors():
-        from classifier.corpus import Example, parse_example
         from classifier.evaluation import compare, score_answers
-        from classifier.labelling import label_texts
-        from classifier.model import load_model
+        from classifier.files import check_place, column_names, read_labelled, read_predictions, write_whole
+        from classifier.releases import find_model
 
-        names = _column_names(columns)
-        examples: list[Example] = []
-        with _open_records(file) as records:
-            for number, record in enumerate(records, 1):
-                try:
-                    if not isinstance(record, dict):
-                        raise InputError(str(record))
-                    renamed = {names.get(name, name): value for name, value in record.items()}
-                    example = parse_example(renamed)
-                    _clean(example.text)
-                except InputError as error:
-                    raise InputError(f"{file}, record {number}: {error}") from None
-                examples.append(example)
-        if not examples:
-            raise InputError(f"{file} has no labelled post")
-        loaded = load_model(model)
-        started = time.monotonic()
-        with progress_bar("labelling", len(examples)) as progress:
-            labels = label_texts(loaded, [_clean(example.text) for example in examples], progress)
-        seconds = time.monotonic() - started
-        answers = [asdict(label) for label in labels]
-        result = {"n": len(examples), "model": loaded.id, "posts_per_second": round(len(examples) / seconds, 1)}
-        result |= score_answers(examples, answers)
-        if predictions is not None:
-            with predictions.open("w", encoding="utf-8") as out:
-                for example, answer in zip(examples, answers, strict=True):
-                    out.write(
-                        json.dumps({"text": _clean(example.text)} | answer | {"model": loaded.id}, ensure_ascii=False)
-                        + "\n"
-                    )
-        if against is not None:
-            with _open_records(against) as others:
-                other = [record for record in others if isinstance(record, dict)]
-            if len(other) != len(examples):
-                raise InputError(f"{against} has {len(other)} predictions for {len(examples)} posts")
-            result["against"] = compare(examples, answers, other)
+        if answers is not None and (model is not None or predictions is not None):
+            raise InputError("--answers takes the model's place: give it without --model and --predictions")
+        if predictions is not None and predictions.suffix.lower() in {".csv", ".tsv"}:
+            raise InputError(f"--predictions writes JSONL: name it {predictions.with_suffix('.jsonl').name}")
+        for place in (predictions, report):
+            if place is not None:
+                check_place(place, [file, answers, against])
+        if predictions is not None and report is not None and predictions.resolve() == report.resolve():
+            raise InputError("--predictions and --report name one file; name two")
+        posts = read_labelled(file, column_names(columns))
+        theirs = read_predictions(against, posts) if against is not None else None
+        loaded, rate = None, None
+        if answers is not None:
+            told = read_predictions(answers, posts)
+        else:
+            loaded = find_model(model)
+            told, rate = _answers_of(loaded, posts)
+        result: dict[str, Any] = {
+            "n": len(told),
+            "model": loaded.id if loaded is not None else None,
+            "posts_per_second": rate,
+        }
+        if posts.synthetic:
+            result["synthetic_posts"] = posts.synthetic
+        result |= score_answers(posts.examples, told)
+        if theirs is not None:
+            result["against"] = compare(posts.examples, told, theirs)
+        if predictions is not None and loaded is not None:
+            rows = [
+                key | {"text": example.text} | answer | {"model": loaded.id}
+                for key, example, answer in zip(posts.keys, posts.examples, told, strict=True)
+            ]
+            write_whole(predictions, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        if report is not None:
+            write_whole(report, _report(posts, loaded, answers, against, told, result))
         if as_json:
             print_json(result)
         else:
-            _show_scores(result)
+            _show_scores(result, answers)
 
 
-def _column_names(columns: str | None) -> dict[str, str]:
-    if columns is None:
-        return {}
-    pairs = [part.split("=") for part in columns.split(",")]
-    if any(len(pair) != 2 or not all(pair) for pair in pairs):
-        raise InputError("--columns takes pairs such as text=tweet,sentiment=label")
-    return {theirs: ours for ours, theirs in pairs}
+def _answers_of(model: Model, posts: LabelledPosts) -> tuple[list[dict[str, Any]], float]:
+    """What the model says of each post, and how many it reads in a second."""
+    from classifier.labelling import label_texts
+
+    started = time.monotonic()
+    with progress_bar("labelling", len(posts.examples)) as progress:
+        labels = label_texts(model, [example.text for example in posts.examples], progress)
+    rate = round(len(labels) / max(time.monotonic() - started, 1e-9), 1)
+    return [asdict(label) for label in labels], rate
 
 
-def _show_scores(result: dict[str, Any]) -> None:
-    typer.echo(f"{result['n']:,} posts, {result['model']}, {result['posts_per_second']:.0f} posts a second")
+def _report(
+    posts: LabelledPosts,
+    model: Model | None,
+    answers: Path | None,
+    against: Path | None,
+    told: Sequence[Mapping[str, Any]],
+    result: Mapping[str, Any],
+) -> str:
+    from classifier.model import file_sha256
+    from classifier.report import report_page
+
+    settings = load_settings()
+    facts = {"File": f"{posts.path.name}, SHA-256 {file_sha256(posts.path)}", "Posts": f"{len(told):,}"}
+    if model is not None:
+        facts["Model"] = f"{model.id}, SHA-256 {model.sha256}, {model.manifest['runtime']}"
+    if answers is not None:
+        facts["Predictions"] = f"{answers.name}, SHA-256 {file_sha256(answers)}"
+    if against is not None:
+        facts["Against"] = f"{against.name}, SHA-256 {file_sha256(against)}"
+    guide = sha256(resources.files("data").joinpath("guide.md").read_bytes()).hexdigest()
+    facts["Annotation guide"] = f"SHA-256 {guide}"
+    facts["Made"] = f"{settings.now().astimezone(NAIROBI):%-d %B %Y, %H:%M} EAT, tracker {version('ecitizen-tracker')}"
+    stamps = []
+    if posts.synthetic:
+        stamps.append(
+            f"SYNTHETIC: {posts.synthetic:,} of {len(told):,} posts are marked synthetic: they were written for a demo or a "
+            "test, not by people on a platform, and scores on them say little about real posts."
+        )
+    if settings.pretends:
+        stamps.append("The date below is a pretended one (TRACKER_NOW).")
+    subject = model.id if model is not None else answers.name if answers is not None else ""
+    title = f"Evaluation of {subject} on {posts.path.name}"
+    return report_page(title, facts, stamps, posts.examples, told, result, against.name if against else None)
+
+
+def _show_scores(result: dict[str, Any], answers: Path | None) -> None:
+    told = f"{result['model']}, {result['posts_per_second']:.0f} posts a second" if answers is None else answers.name
+    typer.echo(f"{result['n']:,} posts, {told}")
+    if "synthetic_posts" in result:
+        typer.echo(f"SYNTHETIC: {result['synthetic_posts']:,} of the posts are marked synthetic")
     for head in ("problems", "kind", "sentiment", "about", "status", "scope"):
         if head in result:
             scores = result[head]
             low, high = scores["macro_f1_ci95"]
-            other = "micro_f1" if head == "problems" else "accuracy"
+            other, name = ("micro_f1", "micro F1") if head == "problems" else ("accuracy", "accuracy")
             typer.echo(
-                f"{head:<10} macro F1 {scores['macro_f1']:.3f} [{low:.3f}, {high:.3f}]  {other} {scores[other]:.3f}"
+                f"{head:<10} macro F1 {scores['macro_f1']:.3f} [{low:.3f}, {high:.3f}]  {name} {scores[other]:.3f}"
             )
             for label, row in scores["per_label"].items():
                 typer.echo(
@@ -329,20 +339,36 @@ def _show_scores(result: dict[str, Any]) -> None:
                 )
     if "calibration" in result:
         typer.echo(f"calibration error of problems {result['calibration']['problems_ece']:.3f}")
-    for head, row in result.get("against", {}).items():
-        typer.echo(f"{head}: {row['difference']:+.3f} {row['difference_ci95']} against the other predictions")
+    for head, measures in result.get("against", {}).items():
+        for average, row in measures.items():
+            if average == "n":
+                continue
+            low, high = row["difference_ci95"]
+            typer.echo(
+                f"against the other predictions, {head} {average.replace('_f1', ' F1')}: {row['difference']:+.3f} [{low:+.3f}, {high:+.3f}] "
+                f"on {measures['n']:,} posts, reversed in {row['share_reversed']:.1%} of resamples"
+            )
 
 
 @app.command(epilog="Example: tracker train --output runs")
 def train(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the model folder is made.")] = Path("runs"),
-    name: Annotated[str, typer.Option(help="The model's name and version.")] = "ecitizen_1",
+    name: Annotated[str, typer.Option(help="The model's name and version.")] = "ecitizen_2",
     corpus: Annotated[
         list[Path] | None,
         typer.Option(metavar="F", help="Labelled posts with a split (default: the project's corpus)."),
     ] = None,
+    auxiliary: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="A folder of public sets to learn from too; data/corpus/README.md names them."
+        ),
+    ] = None,
+    with_corrections: Annotated[
+        bool, typer.Option("--with-corrections", help="Learn from what analysts settled in the store, too.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 7,
-    epochs: Annotated[int, typer.Option(help="Passes over the corpus.", min=1)] = 12,
+    epochs: Annotated[int, typer.Option(help="Passes over the corpus.", min=1)] = 8,
 ) -> None:
     """Train a model on the corpus and write it as a folder; needs the `train` extra."""
     set_up_logs()
@@ -352,8 +378,25 @@ def train(
             from classifier.train import train as run
         except ModuleNotFoundError as error:
             raise TrackerError(f"training needs {error.name}: pip install 'ecitizen-tracker[train]'") from None
-        folder = run(corpus or [default_corpus()], output, name, Recipe(seed=seed, epochs=epochs), say=say)
+        files = corpus or [default_corpus()]
+        corrections = _corrected_examples() if with_corrections else []
+        recipe = Recipe(seed=seed, epochs=epochs)
+        folder = run(files, output, name, recipe, auxiliary=auxiliary, corrections=corrections, say=say)
         typer.echo(folder)
+
+
+def _corrected_examples() -> list[Example]:
+    """What analysts settled in the store, the demo's synthetic posts left out. Raises InputError where there is nothing."""
+    from classifier.corpus import parse_example
+
+    store = open_store(load_settings())
+    records = [record for record in store.corrected_examples() if not record["synthetic"]]
+    store.close()
+    if not records:
+        raise InputError(
+            "the store holds no correction of a real post yet: settle posts on the review page, or leave --with-corrections out"
+        )
+    return [parse_example(record | {"split": "train"}) for record in records]
 
 
 def default_corpus() -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from data.errors import InputError
 from data.labels import ABOUTS, KINDS, LANGUAGES, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 # The questions that the model answers of a post, in the order of its outputs.
@@ -23,6 +25,7 @@ HEADS: dict[str, tuple[str, ...]] = {
     "scope": SCOPES,
 }
 SPLITS = ("train", "dev", "test")
+_LABEL_LIKE = re.compile(r"[A-Za-z_ -]{1,24}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +51,37 @@ def parse_example(record: dict[str, Any]) -> Example:
     text = record.get("text")
     if not isinstance(text, str):
         raise InputError("text is missing")
-    labels = _checked(record)
-    votes = [
-        _checked(vote) | ({"lang": labels["lang"]} if "lang" in labels else {}) for vote in record.get("votes") or []
-    ]
+    labels = checked_labels(record)
+    votes = record.get("votes") or []
+    if not isinstance(votes, list) or not all(isinstance(vote, dict) for vote in votes):
+        raise InputError("votes must be a list of objects")
+    votes = [checked_labels(vote) | ({"lang": labels["lang"]} if "lang" in labels else {}) for vote in votes]
     return Example(text, labels, record.get("split"), votes)
 
 
-def _checked(record: dict[str, Any]) -> dict[str, Any]:
+def checked_labels(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a record answers of the guide's questions: a list for problems, one name for each other head.
+
+    Raises InputError where a label is not in the guide.
+    """
     labels: dict[str, Any] = {}
     for head, names in HEADS.items():
         value = record.get(head)
         if value is None or (value == "" and head != "problems"):
             continue
         if head == "problems":
-            value = [part for part in value.split("|") if part] if isinstance(value, str) else value
+            value = [part.strip() for part in value.split("|") if part.strip()] if isinstance(value, str) else value
             if not isinstance(value, list):
                 raise InputError("problems must be a list")
+        elif isinstance(value, list):
+            raise InputError(f"{head} must be one label")
         given = value if isinstance(value, list) else [value]
         wrong = [label for label in given if label not in names]
         if wrong:
-            raise InputError(f"{head} has {wrong[0]!r}, which is not in the guide: use {', '.join(names)}")
+            # Where columns have shifted the value is a text, which no message quotes.
+            quoted = isinstance(wrong[0], str) and _LABEL_LIKE.fullmatch(wrong[0])
+            shown = repr(wrong[0]) if quoted else "a value"
+            raise InputError(f"{head} has {shown}, which is not in the guide: use {', '.join(names)}")
         labels[head] = value
     return labels
 

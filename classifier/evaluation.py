@@ -1,4 +1,4 @@
-"""Scores: F1 with bootstrap intervals, calibration, slices by language."""
+"""Scores: F1 with bootstrap intervals, calibration, slices by language, comparisons; and what the report draws."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    Answer = Mapping[str, Any]
+
 RESAMPLES = 1_000
 SEED = 20_260_305
-SCORED = ("problems", "kind", "sentiment", "about", "status", "scope")
+EVERY_POST = ("problems", "kind", "sentiment", "about")  # the heads that every post has an answer to
+SCORED = (*EVERY_POST, "status", "scope")
+AVERAGES = {head: ("macro_f1", "weighted_f1", "accuracy") for head in SCORED} | {"problems": ("macro_f1", "micro_f1")}
 ECE_BINS = 15
 
 
@@ -38,11 +42,11 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
 
 
 class _Counts:
-    """Counts of a head under resampling weights: (resamples, posts) in, (resamples, labels) out."""
+    """Counts of a head under resampling weights: (resamples, groups) in, (resamples, labels) out."""
 
-    def __init__(self, true: NDArray[np.bool_], predicted: NDArray[np.bool_], weights: NDArray[np.float32]) -> None:
+    def __init__(self, true: NDArray[np.bool_], predicted: NDArray[np.bool_], weights: NDArray[np.float64]) -> None:
         def count(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
-            return (weights @ hits.astype(np.float32)).astype(np.float64)
+            return weights @ hits.astype(np.float64)
 
         self.tp, self.fp, self.fn = count(true & predicted), count(~true & predicted), count(true & ~predicted)
         self.support = self.tp + self.fn
@@ -53,14 +57,21 @@ class _Counts:
         self.macro_f1 = per_label[:, occurs].mean(axis=1) if occurs.any() else np.zeros(len(weights))
         self.micro_f1 = _f1(self.tp.sum(axis=1), self.fp.sum(axis=1), self.fn.sum(axis=1))
         self.weighted_f1 = _ratio((per_label * self.support).sum(axis=1), self.support.sum(axis=1))
-        self.accuracy = _ratio(weights @ (true == predicted).all(axis=1).astype(np.float32), weights.sum(axis=1))
+        self.accuracy = _ratio(count((true == predicted).all(axis=1)), weights.sum(axis=1))
 
 
-def resampling_weights(posts: int, resamples: int = RESAMPLES) -> NDArray[np.float32]:
-    """How often each post stands in each bootstrap resample; row 0 is the sample itself."""
-    generator = np.random.default_rng(SEED)
-    drawn = generator.multinomial(posts, np.full(posts, 1 / posts), size=resamples)
-    return np.concatenate([np.ones((1, posts)), drawn]).astype(np.float32)
+def _resampled(
+    tables: Sequence[NDArray[np.bool_]], resamples: int
+) -> tuple[list[NDArray[np.bool_]], NDArray[np.float64]]:
+    """The distinct rows of tables that stand side by side, and how many posts have each in each bootstrap resample.
+
+    (1 + resamples, groups); row 0 is the sample itself. Posts drawn with replacement and counted by group are one
+    multinomial draw over the groups, of which there are far fewer than posts.
+    """
+    groups, counts = np.unique(np.hstack(tables), axis=0, return_counts=True)
+    drawn = np.random.default_rng(SEED).multinomial(counts.sum(), counts / counts.sum(), size=resamples)
+    edges = np.cumsum([table.shape[1] for table in tables])[:-1]
+    return np.split(groups, edges, axis=1), np.concatenate([counts[None], drawn]).astype(np.float64)
 
 
 def _with_interval(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
@@ -72,11 +83,10 @@ def _with_interval(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
 
 def score_head(head: str, true: Sequence[Any], predicted: Sequence[Any], resamples: int = 0) -> dict[str, Any]:
     """The scores of one head; with `resamples`, each beside its 95 % bootstrap interval."""
-    truth, guess = indicators(head, true), indicators(head, predicted)
-    counts = _Counts(truth, guess, resampling_weights(len(true), resamples))
+    (truth, guess), weights = _resampled([indicators(head, true), indicators(head, predicted)], resamples)
+    counts = _Counts(truth, guess, weights)
     result: dict[str, Any] = {}
-    averages = ("macro_f1", "micro_f1") if head == "problems" else ("macro_f1", "weighted_f1", "accuracy")
-    for average in averages:
+    for average in AVERAGES[head]:
         result |= _with_interval(average, getattr(counts, average))
     per_label = {}
     for index, label in enumerate(HEADS[head]):
@@ -87,14 +97,30 @@ def score_head(head: str, true: Sequence[Any], predicted: Sequence[Any], resampl
             _with_interval("precision", _ratio(tp, tp + fp))
             | _with_interval("recall", _ratio(tp, tp + fn))
             | _with_interval("f1", counts.per_label_f1[:, index])
-            | {"support": int(truth[:, index].sum())}
+            | {"support": int(counts.support[0, index])}
         )
     return result | {"per_label": per_label}
 
 
+def answered(
+    head: str, examples: Sequence[Example], answers: Sequence[Answer]
+) -> tuple[list[Any], list[Any], list[Answer]]:
+    """The labels, the answers to them, and the whole answers, of the posts that have a label of this head.
+
+    An answer that was not given, such as the status of a post that was not taken for official, is an empty list: a miss.
+    """
+    pairs = [
+        (example.labels[head], answer)
+        for example, answer in zip(examples, answers, strict=True)
+        if head in example.labels
+    ]
+    told = [[] if answer.get(head) is None else answer[head] for _, answer in pairs]
+    return [label for label, _ in pairs], told, [answer for _, answer in pairs]
+
+
 def score_answers(
     examples: Sequence[Example],
-    answers: Sequence[Mapping[str, Any]],
+    answers: Sequence[Answer],
     *,
     resamples: int = RESAMPLES,
     slices: bool = True,
@@ -102,23 +128,14 @@ def score_answers(
     """What INTERFACE "What `evaluate --json` prints" shows, for the heads that the examples answer."""
     result: dict[str, Any] = {"n": len(examples)}
     for head in SCORED:
-        pairs = [
-            (example.labels[head], answer.get(head))
-            for example, answer in zip(examples, answers, strict=True)
-            if head in example.labels and (head in ("problems", "kind", "sentiment", "about") or answer.get(head))
-        ]
-        if pairs:
-            true, guess = zip(*pairs, strict=True)
-            result[head] = score_head(head, true, [value if value is not None else [] for value in guess], resamples)
-    scored = [
-        (example.labels["problems"], answer["scores"])
-        for example, answer in zip(examples, answers, strict=True)
-        if "problems" in example.labels and answer.get("scores")
-    ]
-    if scored:
-        truth = indicators("problems", [labels for labels, _ in scored])
-        probability = np.array([[scores[label] for label in HEADS["problems"]] for _, scores in scored])
-        result["calibration"] = calibration(truth, probability, resamples)
+        true, told, _ = answered(head, examples, answers)
+        if true:
+            result[head] = score_head(head, true, told, resamples)
+    calibration: dict[str, Any] = {}
+    for head, (hits, probability) in claims(examples, answers).items():
+        calibration |= _calibration_error(f"{head}_ece", hits, probability, resamples)
+    if calibration:
+        result["calibration"] = calibration
     if slices:
         result["by_lang"] = {
             lang: score_answers(*_slice(examples, answers, lang), resamples=resamples, slices=False)
@@ -127,21 +144,142 @@ def score_answers(
     return result
 
 
-def _slice(examples: Sequence[Example], answers: Sequence[Mapping[str, Any]], lang: str) -> tuple[list[Any], list[Any]]:
+def _slice(examples: Sequence[Example], answers: Sequence[Answer], lang: str) -> tuple[list[Any], list[Any]]:
     pairs = [pair for pair in zip(examples, answers, strict=True) if pair[0].labels.get("lang") == lang]
     return [example for example, _ in pairs], [answer for _, answer in pairs]
 
 
-def calibration(truth: NDArray[np.bool_], probability: NDArray[np.float64], resamples: int = 0) -> dict[str, Any]:
-    """Expected calibration error over every (post, problem), in 15 bins of equal width."""
-    bins = np.clip((probability * ECE_BINS).astype(int), 0, ECE_BINS - 1)
-    weights = resampling_weights(len(truth), resamples)
-    error = np.zeros(len(weights))
+def claims(
+    examples: Sequence[Example], answers: Sequence[Answer]
+) -> dict[str, tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+    """What was said with a probability, and whether it was so, (posts, claims) each.
+
+    Of problems every one is a claim, of kind the one that was chosen; heads without probabilities are left out.
+    """
+    found = {}
+    true, _, whole = answered("problems", examples, answers)
+    scored = [index for index, answer in enumerate(whole) if answer.get("scores")]
+    if scored:
+        probability = [[whole[index]["scores"][label] for label in HEADS["problems"]] for index in scored]
+        found["problems"] = indicators("problems", [true[index] for index in scored]), np.array(probability, float)
+    true, told, whole = answered("kind", examples, answers)
+    scored = [index for index, answer in enumerate(whole) if answer.get("kind_score") is not None]
+    if scored:
+        hits = np.array([[true[index] == told[index]] for index in scored])
+        found["kind"] = hits, np.array([[whole[index]["kind_score"]] for index in scored], float)
+    return found
+
+
+def _bins(probability: NDArray[np.float64]) -> NDArray[np.int_]:
+    return np.asarray(np.clip((probability * ECE_BINS).astype(int), 0, ECE_BINS - 1))
+
+
+def _calibration_error(
+    name: str, hits: NDArray[np.bool_], probability: NDArray[np.float64], resamples: int
+) -> dict[str, Any]:
+    """Expected calibration error over all claims, in 15 bins of equal width; posts are what is resampled."""
+    bins = _bins(probability)
+    surplus = np.stack(
+        [((probability - hits) * (bins == index)).sum(axis=1) for index in range(ECE_BINS)], axis=1
+    )  # (posts, bins)
+    generator = np.random.default_rng(SEED)
+    posts = len(hits)
+    samples = [np.arange(posts), *(generator.integers(0, posts, posts) for _ in range(resamples))]
+    error = [np.abs(surplus[drawn].sum(axis=0)).sum() / hits.size for drawn in samples]
+    return _with_interval(name, np.array(error))
+
+
+def reliability(hits: NDArray[np.bool_], probability: NDArray[np.float64]) -> list[dict[str, float]]:
+    """For each of 15 bins that is not empty: the mean probability, the share that was so with its Wilson 95 % interval, and the claims."""
+    bins = _bins(probability)
+    points = []
     for index in range(ECE_BINS):
         inside = bins == index
-        surplus = ((probability - truth) * inside).sum(axis=1)
-        error += np.abs(weights @ surplus.astype(np.float32))
-    return _with_interval("problems_ece", error / (weights.sum(axis=1) * truth.shape[1]))
+        count = int(inside.sum())
+        if not count:
+            continue
+        share = float(hits[inside].mean())
+        z2 = 1.96**2
+        middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+        half = 1.96 * (share * (1 - share) / count + z2 / (4 * count**2)) ** 0.5 / (1 + z2 / count)
+        points.append(
+            {
+                "probability": float(probability[inside].mean()),
+                "share": share,
+                "low": max(0.0, middle - half),
+                "high": min(1.0, middle + half),
+                "count": count,
+            }
+        )
+    return points
+
+
+def sureness(answer: Answer) -> float | None:
+    """The confidence by which a post is marked unsure, from the scores of an answer; None where one is lacking."""
+    if not answer.get("scores") or answer.get("kind_score") is None or answer.get("about_score") is None:
+        return None
+    problems = np.array(list(answer["scores"].values()), float)
+    return float(np.maximum(problems, 1 - problems).prod() * answer["kind_score"] * answer["about_score"])
+
+
+def right(head: str, label: Any, told: Any) -> bool:
+    """Whether an answer is right: for problems, when it has every one and no other."""
+    return set(label) == set(told or []) if head == "problems" else bool(label == told)
+
+
+def coverage(hits: Sequence[bool], confidence: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The share of posts kept from each confidence up, and the share of those that are right; equal confidences together."""
+    order = np.argsort(-np.asarray(confidence), kind="stable")
+    ordered = np.asarray(confidence)[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)
+    kept = np.arange(1, len(order) + 1)
+    return (kept / len(order))[last], (np.cumsum(np.asarray(hits)[order]) / kept)[last]
+
+
+def confusion(head: str, true: Sequence[str], told: Sequence[Any]) -> NDArray[np.int_]:
+    """(labels, labels + 1) posts: a row each label, a column each answer, the last where no answer was given."""
+    names = HEADS[head]
+    table = np.zeros((len(names), len(names) + 1), dtype=int)
+    for label, answer in zip(true, told, strict=True):
+        table[names.index(label), names.index(answer) if answer in names else len(names)] += 1
+    return table
+
+
+def swaps(true: Sequence[Sequence[str]], told: Sequence[Sequence[str]]) -> NDArray[np.int_]:
+    """(problems + 1, problems + 1) posts: which problem was missed (rows) where which was found wrongly (columns).
+
+    The last column is for posts where nothing was found wrongly, the last row for those where nothing was missed.
+    """
+    names = HEADS["problems"]
+    table = np.zeros((len(names) + 1, len(names) + 1), dtype=int)
+    for labels, answers in zip(true, told, strict=True):
+        missed = [index for index, name in enumerate(names) if name in labels and name not in answers]
+        wrong = [index for index, name in enumerate(names) if name in answers and name not in labels]
+        if missed or wrong:
+            table[np.ix_(missed or [len(names)], wrong or [len(names)])] += 1
+    return table
+
+
+def mistakes(example: Example, answer: Answer) -> list[tuple[str, str, float | None]]:
+    """What is wrong with an answer: the head, what was said in place of what, and how sure of it the answer was."""
+    found: list[tuple[str, str, float | None]] = []
+    scores = answer.get("scores") or {}
+    for head in SCORED:
+        if head not in example.labels:
+            continue
+        label, told = example.labels[head], answer.get(head)
+        if head != "problems":
+            if label != told:
+                found.append((head, f"{told or 'no answer'}, not {label}", answer.get(f"{head}_score")))
+            continue
+        for name in HEADS[head]:
+            if (name in label) != (name in (told or [])):
+                sure = scores.get(name)
+                if name in label:
+                    found.append((head, f"{name} missed", None if sure is None else 1 - sure))
+                else:
+                    found.append((head, f"{name} found wrongly", sure))
+    return found
 
 
 def score(examples: Sequence[Example], logits: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
@@ -160,24 +298,33 @@ def score(examples: Sequence[Example], logits: Mapping[str, NDArray[np.float32]]
     return score_answers(examples, answers, resamples=0, slices=False)
 
 
-def compare(
-    examples: Sequence[Example], ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Ours minus theirs in macro F1 by head, over the same resamples (paired bootstrap).
+def compare(examples: Sequence[Example], ours: Sequence[Answer], theirs: Sequence[Answer]) -> dict[str, Any]:
+    """Ours beside theirs over the same resamples (paired bootstrap), for the heads that both sides answer.
 
-    `{"kind": {"difference": .12, "difference_ci95": [.08, .16]}, …}` for the heads that both sides answer.
+    `{"kind": {"n": …, "macro_f1": {"ours": .72, "theirs": .6, "difference": .12, "difference_ci95": [.08, .16],
+    "share_reversed": 0.0}, "accuracy": …}}`; `share_reversed` is the share of resamples in which the difference is nil
+    or of the other sign, read like a one-sided p-value.
     """
-    result = {}
+    result: dict[str, Any] = {}
     for head in SCORED:
-        rows = [
-            (example.labels[head], mine.get(head), other.get(head))
-            for example, mine, other in zip(examples, ours, theirs, strict=True)
-            if head in example.labels and mine.get(head) is not None and other.get(head) is not None
-        ]
-        if not rows:
+        sides = [answered(head, examples, side) for side in (ours, theirs)]
+        true = sides[0][0]
+        if not true or not all(any(answer.get(head) is not None for answer in whole) for _, _, whole in sides):
             continue
-        truth, mine, other = (indicators(head, column) for column in zip(*rows, strict=True))
-        weights = resampling_weights(len(rows))
-        difference = _Counts(truth, mine, weights).macro_f1 - _Counts(truth, other, weights).macro_f1
-        result[head] = _with_interval("difference", difference)
+        tables, weights = _resampled(
+            [indicators(head, column) for column in (true, sides[0][1], sides[1][1])], RESAMPLES
+        )
+        mine, other = (_Counts(tables[0], side, weights) for side in tables[1:])
+        result[head] = {"n": len(true)}
+        for average in AVERAGES[head]:
+            if average == "weighted_f1":
+                continue
+            scores, rival = getattr(mine, average), getattr(other, average)
+            difference = np.round(scores - rival, 9)  # so that equal scores summed in another order stay equal
+            result[head][average] = {
+                "ours": round(float(scores[0]), 4),
+                "theirs": round(float(rival[0]), 4),
+                **_with_interval("difference", difference),
+                "share_reversed": round(float((difference[1:] * difference[0] <= 0).mean()), 4),
+            }
     return result

@@ -18,21 +18,31 @@ if TYPE_CHECKING:
     from classifier.model import Model
 
 SCORE_DIGITS = 4
+MAX_KNOWN = 50_000
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]{2,}")
 _PLACEHOLDER = re.compile(r"<[A-Z]+>|@\w+")
 
 
 def label_texts(
-    model: Model, texts: Sequence[str], progress: Callable[[int], None] = lambda _done: None
+    model: Model,
+    texts: Sequence[str],
+    progress: Callable[[int], None] = lambda _done: None,
+    known: dict[str, Labels] | None = None,
 ) -> list[Labels]:
-    """The labels of redacted texts, in their order; equal texts are read once."""
-    distinct = list(dict.fromkeys(texts))
+    """The labels of redacted texts, in their order; equal texts are read once.
+
+    `known` carries what this model said from one call to the next: texts in it are not read again, new ones are added,
+    and it is emptied at MAX_KNOWN.
+    """
+    by_text = {} if known is None else known
+    if len(by_text) > MAX_KNOWN:
+        by_text.clear()
+    distinct = [text for text in dict.fromkeys(texts) if text not in by_text]
     if not distinct:
-        return []
+        return [by_text[text] for text in texts]
     probabilities = model.probabilities(distinct, progress)
     sureness = confidence(probabilities)
     thresholds = [model.manifest["thresholds"][problem] for problem in HEADS["problems"]]
-    by_text = {}
     for row, text in enumerate(distinct):
         best = {
             head: (HEADS[head][int(np.argmax(table[row]))], round(float(table[row].max()), SCORE_DIGITS))

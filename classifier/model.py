@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DEFAULT_MODEL_NAME = "ecitizen_1"
+DEFAULT_MODEL_NAME = "ecitizen_2"
 FORMAT = 1
 GRAPH_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "model.json"
 PRECISION = "int8 products (7-bit weights), float32 elsewhere"
@@ -59,7 +59,10 @@ class Model:
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER_FILE))
+        try:
+            tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER_FILE))
+        except Exception as error:  # the library raises nothing narrower
+            raise ModelError(f"{self.folder / TOKENIZER_FILE} is no tokenizer; get the model anew") from error
         tokenizer.enable_truncation(self.manifest["max_pieces"])
         tokenizer.no_padding()
         return tokenizer
@@ -72,7 +75,15 @@ class Model:
         options.log_severity_level = 3
         if self.threads is not None:
             options.intra_op_num_threads = self.threads
-        return onnxruntime.InferenceSession(str(self.folder / GRAPH_FILE), options, providers=["CPUExecutionProvider"])
+        path = self.folder / GRAPH_FILE
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the runtime's errors have no common class but this
+            raise ModelError(f"{path} is no graph that this ONNX Runtime runs; get the model anew") from error
+        outputs = session.get_outputs()
+        if {each.name for each in session.get_inputs()} != {"ids", "mask"} or len(outputs) != 1:
+            raise ModelError(f"{path} is a graph for another purpose; get the model anew")
+        return session
 
     def probabilities(
         self, texts: Sequence[str], progress: Callable[[int], None] = lambda _done: None
@@ -133,8 +144,10 @@ def load_model(folder: Path | None = None, *, threads: int | None = None) -> Mod
         raise ModelError(f"{folder / MANIFEST_FILE} cannot be read: {error}") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError(f"{folder} holds a model of another format; this tracker reads format {FORMAT}")
-    if manifest["labels"] != {head: list(labels) for head, labels in HEADS.items()}:
+    if manifest.get("labels") != {head: list(labels) for head, labels in HEADS.items()}:
         raise ModelError(f"{folder} answers with other labels than the annotation guide has; train it anew")
+    if not _is_whole(manifest):
+        raise ModelError(f"{folder / MANIFEST_FILE} is incomplete or damaged; get the model anew")
     for name, expected in manifest["files"].items():
         if not (folder / name).is_file():
             raise ModelError(f"{folder} lacks {name}; get the model anew")
@@ -143,3 +156,21 @@ def load_model(folder: Path | None = None, *, threads: int | None = None) -> Mod
                 f"{folder / name} is damaged or foreign: its SHA-256 is not the manifest's; get the model anew"
             )
     return Model(folder, manifest, sha256(content).hexdigest(), threads)
+
+
+def _is_whole(manifest: dict[str, Any]) -> bool:
+    """Whether everything that labelling reads is there and can be used."""
+    try:
+        temperatures = [manifest["temperatures"][head] for head in HEADS]
+        shares = [*(manifest["thresholds"][problem] for problem in HEADS["problems"]), manifest["unsure_below"]]
+        return (
+            all(0 < temperature < np.inf for temperature in temperatures)
+            and all(0 <= share <= 1 for share in shares)
+            and manifest["max_pieces"] > 0
+            and isinstance(manifest["name"], str)
+            and isinstance(manifest["runtime"], str)
+            # Without their hashes any graph would do.
+            and {GRAPH_FILE, TOKENIZER_FILE} <= manifest["files"].keys()
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False

@@ -20,10 +20,11 @@ from torch.nn import functional
 from classifier.augmentation import vary
 from classifier.auxiliary import LABELS_FILE, load_auxiliary
 from classifier.backbone import load_backbone, trim
+from classifier.card import model_card
 from classifier.corpus import HEADS, Example, load_corpus
 from classifier.evaluation import score
 from classifier.export import export_model
-from classifier.model import MAX_PIECES
+from classifier.model import MAX_PIECES, load_model
 from classifier.network import PAD_ID, build_network, split_heads, tokenizer_json
 from classifier.thresholds import fit_thresholds
 from data.errors import InputError
@@ -73,8 +74,8 @@ def train(
     """Train on the corpus' train part, choose the epoch and fit thresholds on dev, score test once, write the model.
 
     `auxiliary` is a folder of public sets, `corrections` what analysts settled; both only join the train part.
-    Returns the model folder, `output/name`, with the weights, the tokenizer, the manifest and `training.json` (the
-    recipe, hashes of the data, versions, curves). Raises InputError where the corpus lacks a part.
+    Returns the model folder, `output/name`, with the weights, the tokenizer, the manifest, a model card and `training.json`
+    (the recipe, hashes of the data, versions, curves). Raises InputError where the corpus lacks a part.
     """
     started = time.monotonic()
     examples = [example for path in corpus for example in load_corpus(path)]
@@ -121,6 +122,7 @@ def train(
         "recipe": asdict(recipe),
         "loss_weights": LOSS_WEIGHTS,
         "data": {str(path.name): sha256(path.read_bytes()).hexdigest() for path in corpus} | public_hashes,
+        "parts": {part: _part_sha256(members) for part, members in parts.items()},
         "posts": {part: len(members) for part, members in parts.items()}
         | {"public": len(public), "corrections": len(corrections)},
         "backbone_sha256": small.sha256,
@@ -130,7 +132,15 @@ def train(
         "curve": curve,
     }
     (folder / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    say("scoring test")
+    (folder / "README.md").write_text(model_card(load_model(folder), record, parts["test"]), encoding="utf-8")
     return folder
+
+
+def _part_sha256(examples: Sequence[Example]) -> str:
+    """Of the texts and labels in their order: a corpus may grow in its test part, and its train part is still the same."""
+    content = [[example.text, example.labels, example.votes] for example in examples]
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def predict(network: Network, tokenizer: Tokenizer, examples: Sequence[Example]) -> dict[str, np.ndarray[Any, Any]]:

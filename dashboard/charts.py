@@ -138,7 +138,7 @@ def _messages(official: pd.DataFrame, window: Window, language: str) -> alt.Laye
     labels = [f"{row.who}: {label_name(language, row.status)}" for row in rows.itertuples()]
     rows["label"] = [text if len(text) <= _LABEL_CHARACTERS else text[: _LABEL_CHARACTERS - 1] + "…" for text in labels]
     rows["time"] = times
-    rows["to"] = [say(language, scope) for scope in rows["scope"]]
+    rows["to"] = [label_name(language, scope) for scope in rows["scope"]]
     # A label stands right of its mark, or left of it where the right edge is near.
     middle = wall([window.from_at + (window.to_at - window.from_at) / 2])[0]
     rows["left"] = rows["start"] > middle

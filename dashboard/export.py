@@ -13,17 +13,18 @@ from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, and_, select, type_coerce
+from sqlalchemy import Text, select, type_coerce
 
 from data import tables
+from data.corrections import corrections_of, settled_posts
 from data.errors import InputError
 from data.official import NAIROBI
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, Subquery
 
 TIERS = ("public", "partner", "aggregate")
 BATCH_ROWS = 5_000
@@ -44,6 +45,7 @@ _LABEL_FIELDS = (
     "scope",
     "model",
     "labelled_at",
+    "corrections",
 )
 _POST_FIELDS = (
     "source",
@@ -106,7 +108,7 @@ def write_export(
     weights = _sample_weights(engine, selection, sample, sample_by, seed or 0) if sample is not None else None
     fields = FIELDS[tier] + (("weight",) if weights is not None else ())
     rows = _aggregate(engine, selection) if tier == "aggregate" else _rows(engine, selection, weights)
-    count, synthetic, models = 0, 0, Counter[str]()
+    count, synthetic, corrected, models, corrections = 0, 0, 0, Counter[str](), Counter[str]()
     draft = path.with_name(path.name + ".part")
     with writer(draft, fields) as write:
         while batch := list(islice(rows, BATCH_ROWS)):
@@ -115,6 +117,8 @@ def write_export(
             count += len(chosen)
             synthetic += sum(bool(row["synthetic"]) for row in chosen)
             models.update(row["model"] for row in batch if "model" in row)
+            corrected += sum(bool(row.get("corrections")) for row in batch)
+            corrections.update(each["field"] for row in batch for each in row.get("corrections", []))
             progress(count)
     if count == 0:
         draft.unlink()
@@ -131,6 +135,7 @@ def write_export(
         "sample": {"posts": sample, "by": sample_by, "seed": seed or 0} if sample is not None else None,
         "models": dict(models),
         "synthetic_rows": synthetic,
+        "corrected": {"rows": corrected, "fields": dict(corrections)} if tier != "aggregate" else None,
         "stamp": "DEMO: rows marked synthetic were written for this project and are not posts of real people"
         if synthetic
         else None,
@@ -154,37 +159,28 @@ def write_export(
     return card
 
 
-def _conditions(selection: Selection) -> list[Any]:
-    posts, labels = tables.posts, tables.labels
+def _conditions(selection: Selection, posts: Subquery) -> list[Any]:
     conditions: list[Any] = []
     if selection.from_at is not None:
         conditions.append(posts.c.created_at >= selection.from_at)
     if selection.to_at is not None:
         conditions.append(posts.c.created_at < selection.to_at)
-    if selection.source is not None:
-        conditions.append(posts.c.source == selection.source)
-    for name in ("kind", "about", "lang"):
+    for name in ("source", "kind", "about", "lang"):
         if (value := getattr(selection, name)) is not None:
-            conditions.append(labels.c[name] == value)
+            conditions.append(posts.c[name] == value)
     if selection.problem is not None:
-        conditions.append(type_coerce(labels.c.problems, Text).like(f'%"{selection.problem}"%'))
+        conditions.append(type_coerce(posts.c.problems, Text).like(f'%"{selection.problem}"%'))
     return conditions
-
-
-def _joined(columns: Iterable[Any]) -> Any:
-    posts, labels, models = tables.posts, tables.labels, tables.models
-    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == models.c.model)
-    return select(*columns).select_from(posts.join(models, models.c.active).join(labels, of_post))
 
 
 def _rows(
     engine: Engine, selection: Selection, weights: dict[tuple[str, str], float] | None
 ) -> Iterator[dict[str, Any]]:
-    columns = [tables.posts.c[name] for name in _POST_FIELDS] + [tables.labels.c[name] for name in _LABEL_FIELDS]
-    query = _joined(columns).where(*_conditions(selection)).order_by(tables.posts.c.created_at, tables.posts.c.id)
+    posts = settled_posts()
+    query = select(posts).where(*_conditions(selection, posts)).order_by(posts.c.created_at, posts.c.id)
     with engine.connect().execution_options(yield_per=BATCH_ROWS) as connection:
         for found in connection.execute(query).mappings():
-            row = dict(found)
+            row = dict(found) | {"corrections": corrections_of(found)}
             if weights is not None:
                 if (row["source"], row["id"]) not in weights:
                     continue
@@ -206,11 +202,10 @@ def _aggregate(engine: Engine, selection: Selection) -> Iterator[dict[str, Any]]
 def _sample_weights(
     engine: Engine, selection: Selection, size: int, by: str | None, seed: int
 ) -> dict[tuple[str, str], float]:
-    posts, labels = tables.posts, tables.labels
-    stratum = posts.c.source if by == "source" else labels.c[by] if by else posts.c.source
+    posts = settled_posts()
     query = (
-        _joined([posts.c.source, posts.c.id, stratum.label("stratum")])
-        .where(*_conditions(selection))
+        select(posts.c.source, posts.c.id, posts.c[by or "source"].label("stratum"))
+        .where(*_conditions(selection, posts))
         .order_by(posts.c.source, posts.c.id)
     )
     members: dict[str, list[tuple[str, str]]] = {}
@@ -256,6 +251,8 @@ def _csv_row(row: dict[str, Any]) -> dict[str, Any]:
     cells = {name: _cell(value) for name, value in row.items()}
     if "id" in row:
         cells["id"] = f"{row['source']}:{row['id']}"
+    if "corrections" in row:
+        cells["corrections"] = json.dumps(row["corrections"])
     return cells
 
 
@@ -284,7 +281,10 @@ def _parquet_file(path: Path, fields: tuple[str, ...]) -> Iterator[Callable[[lis
     with pq.ParquetWriter(path, schema) as writer:
 
         def write(rows: list[dict[str, Any]]) -> None:
-            shown = [row | {"scores": json.dumps(row["scores"])} if "scores" in row else row for row in rows]
+            # JSON text, as what a model said is a list of one field and a name of the next.
+            shown = [
+                row | {name: json.dumps(row[name]) for name in ("scores", "corrections") if name in row} for row in rows
+            ]
             writer.write_table(pa.Table.from_pylist(shown, schema))
 
         yield write

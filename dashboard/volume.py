@@ -10,6 +10,7 @@ import pandas as pd
 from sqlalchemy import and_, func, select
 
 from data import tables
+from data.corrections import settled_posts
 from data.labels import PROBLEMS, SENTIMENTS
 from data.official import NAIROBI
 
@@ -41,6 +42,7 @@ _POST_COLUMNS = [
     "lang",
     "unsure",
     "services",
+    "corrected",
 ]
 
 
@@ -65,12 +67,11 @@ class Window:
 
 
 def load_posts(engine: Engine, window: Window) -> pd.DataFrame:
-    """The labelled posts of a window, the newest MAX_POSTS at most, `at` in East Africa Time.
+    """The labelled posts of a window as settled, the newest MAX_POSTS at most, `at` in East Africa Time.
 
-    `main_problem` is the problem that the model is surest of; `person` tells authors apart, a post without one is its own.
+    `main_problem` is, of the problems settled, the one that the model is surest of; `person` tells authors apart, a post without one is its own.
     """
-    posts, labels, models = tables.posts, tables.labels, tables.models
-    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == models.c.model)
+    posts = settled_posts()
     query = (
         select(
             posts.c.source,
@@ -79,16 +80,16 @@ def load_posts(engine: Engine, window: Window) -> pd.DataFrame:
             posts.c.text,
             posts.c.author,
             posts.c.synthetic,
-            labels.c.problems,
-            labels.c.scores,
-            labels.c.kind,
-            labels.c.sentiment,
-            labels.c.about,
-            labels.c.lang,
-            labels.c.unsure,
-            labels.c.services,
+            posts.c.problems,
+            posts.c.scores,
+            posts.c.kind,
+            posts.c.sentiment,
+            posts.c.about,
+            posts.c.lang,
+            posts.c.unsure,
+            posts.c.services,
+            posts.c.corrected,
         )
-        .select_from(posts.join(models, models.c.active).join(labels, of_post))
         .where(posts.c.created_at >= window.from_at, posts.c.created_at < window.to_at)
         .order_by(posts.c.created_at.desc())
         .limit(MAX_POSTS)
@@ -96,7 +97,7 @@ def load_posts(engine: Engine, window: Window) -> pd.DataFrame:
     if window.sources:
         query = query.where(posts.c.source.in_(window.sources))
     if window.langs:
-        query = query.where(labels.c.lang.in_(window.langs))
+        query = query.where(posts.c.lang.in_(window.langs))
     with engine.connect() as connection:
         rows = [_row(row) for row in connection.execute(query).mappings()]
     frame = pd.DataFrame(rows, columns=_POST_COLUMNS)

@@ -1,4 +1,4 @@
-"""The commands `status`, `erase` and `doctor`."""
+"""The commands `status`, `correct`, `erase` and `doctor`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from data import tables
 from data.console import one_line_errors, print_json, say, set_up_logs
 from data.errors import InputError, RecordError, TrackerError
+from data.labels import ABOUTS, KINDS, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
 from data.official import NAIROBI, check_listed, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
@@ -138,6 +139,37 @@ def import_official(path: Path, store: Store) -> tuple[int, int]:
     if not messages:
         raise InputError(f"{path} holds no official message")
     return len(messages), store.add_official(messages)
+
+
+@app.command(epilog="Example: tracker correct x:123 --problems payment,support --kind complaint --who 'desk 2'")
+def correct(
+    post: Annotated[str, typer.Argument(metavar="SOURCE:ID")],
+    who: Annotated[str, typer.Option(metavar="NAME", help="Who says so; kept as a pseudonym.")],
+    problems: Annotated[str | None, typer.Option(metavar="A,B|none", help=", ".join(PROBLEMS) + "; or none.")] = None,
+    kind: Annotated[str | None, typer.Option(metavar="K", help=", ".join(KINDS))] = None,
+    sentiment: Annotated[str | None, typer.Option(metavar="S", help=", ".join(SENTIMENTS))] = None,
+    about: Annotated[str | None, typer.Option(metavar="A", help=", ".join(ABOUTS))] = None,
+    status: Annotated[str | None, typer.Option(metavar="S", help="Official posts: " + ", ".join(STATUSES))] = None,
+    scope: Annotated[str | None, typer.Option(metavar="S", help="Official posts: " + ", ".join(SCOPES))] = None,
+    confirm: Annotated[bool, typer.Option("--confirm", help="All that is not given is as the model said.")] = False,
+    why: Annotated[str | None, typer.Option(metavar="TEXT", help="The reason; redacted, but names are not.")] = None,
+) -> None:
+    """Settle labels of a post: the newest word of a person wins over every model, and `train` can learn from it."""
+    set_up_logs()
+    with one_line_errors():
+        source, colon, identifier = post.partition(":")
+        if not colon or not source or not identifier:
+            raise InputError("a post is named SOURCE:ID, such as x:123")
+        listed = None if problems is None else [problem.strip() for problem in problems.split(",")]
+        given: dict[str, Any] = {"problems": [] if listed == ["none"] else listed, "kind": kind}
+        given |= {"sentiment": sentiment, "about": about, "status": status, "scope": scope}
+        fields = {field: value for field, value in given.items() if value is not None}
+        store = open_store(load_settings())
+        settled = store.correct(source, identifier, fields, who, why, confirm=confirm)
+        store.close()
+        if "problems" in settled:
+            settled["problems"] = ", ".join(settled["problems"]) or "none"
+        say(f"{post}: " + "; ".join(f"{field} {value}" for field, value in settled.items()))
 
 
 @app.command(epilog="Example: tracker erase --post x:123")

@@ -79,7 +79,7 @@ def one_line_errors() -> Iterator[None]:
 
 @contextmanager
 def progress_bar(what: str, total: int | None) -> Iterator[Any]:
-    """A bar on a terminal, nothing elsewhere; yields a function that takes how much is done."""
+    """A bar on a terminal, nothing elsewhere; yields a function that takes how much is done, and of how much once it is known."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -89,7 +89,7 @@ def progress_bar(what: str, total: int | None) -> Iterator[Any]:
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
+        yield lambda done, total=None: progress.update(task, completed=done, total=total)
 
 
 class StopSignal:

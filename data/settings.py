@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     reddit_client_secret: SecretStr | None = Field(None, alias="REDDIT_CLIENT_SECRET")
     reddit_url: Address | None = Field(None, alias="TRACKER_REDDIT_URL", description="None: Reddit's own addresses")
     pretended_now: UtcMoment | None = Field(None, alias="TRACKER_NOW")
+    models_folder: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("models_folder", "TRACKER_MODELS"),
+        description="Where other models than the one that ships are kept. None: the user's data folder",
+    )
 
     terms: tuple[str, ...] = Field(DEFAULT_TERMS, validation_alias=AliasChoices("terms", "TRACKER_TERMS"), min_length=1)
     subreddits: tuple[str, ...] = Field(

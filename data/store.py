@@ -7,8 +7,10 @@ import re
 import sqlite3
 import time
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from itertools import groupby
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     and_,
+    case,
     create_engine,
     delete,
     event,
@@ -34,20 +37,27 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from data import tables
+from data.corrections import FIELDS, check_fields, settle, settled_posts, without_official
 from data.errors import InputError, StoreError
-from data.official import official_handles
+from data.official import NAIROBI, official_handles
 from data.pseudonyms import fingerprint, key_check, load_key, pseudonym
+from data.records import text_field
 from data.redaction import redact
 from data.tables import SCHEMA_REVISION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Subquery
 
     from data.official import OfficialMessage
     from data.records import Post
     from data.settings import Settings
 
 BUSY_TIMEOUT_SECONDS = 60
+MAX_WHO_CHARACTERS = 200
+MAX_WHY_CHARACTERS = 2_000
+_ANALYST = ":analyst"  # where the hash of an author has the source, whose name has no colon
 _KEYS_PER_LOOKUP = 500  # SQLite's default limit of variables in a statement was 999 for long
 _MIGRATION_LOCK = 0x65436974  # "eCit", PostgreSQL's advisory lock while migrating
 _LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
@@ -217,6 +227,119 @@ class Store:
                 connection.execute(self._insert(tables.labels).on_conflict_do_nothing(), given)
         return len(given)
 
+    def correct(
+        self,
+        source: str,
+        id_: str,
+        fields: Mapping[str, Any],
+        who: str,
+        why: str | None = None,
+        *,
+        confirm: bool = False,
+    ) -> dict[str, Any]:
+        """Settle labels of a post by a person's word, which wins over every model and every earlier word.
+
+        `fields` maps problems (a list), kind, sentiment, about, status and scope to labels of the guide; with `confirm` all
+        others are settled as the active model said. `who` is kept as a pseudonym, `why` redacted. Returns the fields settled;
+        the same word again adds nothing. Raises InputError for an unknown post, field or label.
+        """
+        given = check_fields(fields)
+        for field, value in (("source", source), ("id", id_)):
+            text_field({field: value}, field, required=True)
+        name = _words("who", who, MAX_WHO_CHARACTERS)
+        if not name:
+            raise InputError("who is missing: say who corrects the post (it is kept as a pseudonym)")
+        analyst = pseudonym(self._key, _ANALYST, name)
+        reason = redact(_words("why", why, MAX_WHY_CHARACTERS), keep_handles=self._keep_handles) or None
+        posts, labels, models, table = tables.posts, tables.labels, tables.models, tables.corrections
+        with self._transaction() as connection:
+            # The row is held to the end, so that words on one post follow each other and none outlives the post.
+            held = select(posts.c.id).where(posts.c.source == source, posts.c.id == id_).with_for_update()
+            if connection.execute(held).scalar() is None:
+                raise InputError(f"{source}:{id_} is not in the store: an export lists the source and id of each post")
+            active = labels.join(models, and_(models.c.model == labels.c.model, models.c.active))
+            by_model = select(labels).select_from(active).where(labels.c.source == source, labels.c.id == id_)
+            label = connection.execute(by_model).mappings().first()
+            if label is None and confirm:
+                raise InputError(f"{source}:{id_} has no label to confirm yet: run `tracker classify` first")
+            of_post = select(table).where(table.c.source == source, table.c.id == id_).order_by(table.c.number)
+            newest = {row["field"]: row for row in connection.execute(of_post).mappings()}
+            said = {field: label[field] if label else None for field in FIELDS}
+            before = said | {field: row["value"] for field, row in newest.items()}
+            settled = settle(given, said if confirm else {}, before)
+            common = {"source": source, "id": id_, "who": analyst, "at": self._now(), "why": reason}
+            common["model"] = label["model"] if label else None
+            rows = [
+                common | {"field": field, "value": value, "model_said": said[field]}
+                for field, value in settled.items()
+                if field not in newest
+                or (newest[field]["value"], newest[field]["who"], newest[field]["why"]) != (value, analyst, reason)
+            ]
+            if rows:
+                connection.execute(insert(table), rows)
+                detail = {"source": source, "id": id_, "fields": [row["field"] for row in rows], "who": analyst}
+                self._audit(connection, "correct", detail)
+        return settled
+
+    def corrected_examples(self) -> list[dict[str, Any]]:
+        """What people have settled, to train on: `{"id": "x:123", "text": …, "synthetic": …, "kind": …, …}`, in order of id.
+
+        Only the fields that somebody settled are there: what the model alone says of a post is nothing to learn from.
+        """
+        posts, table = tables.posts, tables.corrections
+        of_post = and_(table.c.source == posts.c.source, table.c.id == posts.c.id)
+        columns = (posts.c.source, posts.c.id, posts.c.text, posts.c.synthetic, table.c.field, table.c.value)
+        query = (
+            select(*columns)
+            .select_from(posts.join(table, of_post))
+            .order_by(posts.c.source, posts.c.id, table.c.number)
+        )
+        examples = []
+        with self.engine.connect() as connection:
+            for (source, id_), words in groupby(connection.execute(query), key=lambda row: (row.source, row.id)):
+                settled = {}
+                for word in words:
+                    settled[word.field] = word.value  # the newest comes last
+                    example = {"id": f"{source}:{id_}", "text": word.text, "synthetic": word.synthetic}
+                examples.append(example | without_official(settled))
+        return examples
+
+    def review_queue(self, limit: int) -> list[dict[str, Any]]:
+        """Up to `limit` posts that the active model is unsure of and nobody has corrected, with their labels.
+
+        Complaints about eCitizen first, then the newest day of Nairobi, and within it those of which the model is least sure.
+        """
+        found = settled_posts()
+        first = case((and_(found.c.kind == "complaint", found.c.about == "ecitizen"), 0), else_=1).label("first")
+        query = select(first, *_reviewed(found)).where(self._waits(found)).order_by(first, found.c.created_at.desc())
+        queue: list[dict[str, Any]] = []
+        streaming = self.engine.connect().execution_options(yield_per=_KEYS_PER_LOOKUP)
+        with streaming as connection, connection.execute(query).mappings() as rows:
+            for _, day in groupby(rows, key=lambda row: (row["first"], row["created_at"].astimezone(NAIROBI).date())):
+                queue += sorted(map(dict, day), key=_sureness)
+                if len(queue) >= limit:
+                    break
+        return queue[:limit]
+
+    def review_post(self, source: str, id_: str) -> dict[str, Any] | None:
+        """The post as in the review queue; None where it does not wait there any more."""
+        found = settled_posts()
+        query = select(*_reviewed(found)).where(self._waits(found), found.c.source == source, found.c.id == id_)
+        with self.engine.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return dict(row) if row else None
+
+    def review_counts(self) -> tuple[int, int]:
+        """How many posts wait in the review queue, and how many have a correction."""
+        table = tables.corrections
+        corrected = select(table.c.source, table.c.id).distinct().subquery()
+        with self.engine.connect() as connection:
+            waiting = connection.execute(select(func.count()).where(self._waits(settled_posts()))).scalar_one()
+            return waiting, connection.execute(select(func.count()).select_from(corrected)).scalar_one()
+
+    def _waits(self, found: Subquery) -> ColumnElement[bool]:
+        return and_(found.c.unsure, ~found.c.corrected, found.c.created_at <= self._now())
+
     def add_official(self, messages: Iterable[OfficialMessage]) -> int:
         """Keep official messages; one that is there already is left alone. Returns how many were new."""
         new = 0
@@ -231,7 +354,7 @@ class Store:
         return new
 
     def erase_post(self, source: str, id_: str) -> int:
-        """Remove a post and its labels, and keep it out. Returns how many posts were there (0 or 1)."""
+        """Remove a post, its labels and corrections, and keep it out. Returns how many posts were there (0 or 1)."""
         with self._transaction() as connection:
             erased = self._erase(connection, {(source, id_)})
             self._audit(connection, "erase post", {"source": source, "id": id_, "posts": erased})
@@ -342,9 +465,10 @@ class Store:
     def _erase(self, connection: Connection, keys: set[tuple[str, str]]) -> int:
         erased = 0
         for source, id_ in keys:
-            for table in (tables.labels, tables.posts):
+            # The post first: whoever is correcting it holds its row, and their words are there to be removed after it.
+            for table in (tables.posts, tables.labels, tables.corrections):
                 result = connection.execute(delete(table).where(table.c.source == source, table.c.id == id_))
-            erased += result.rowcount
+                erased += result.rowcount if table is tables.posts else 0
         self._bury(connection, "post", keys)
         return erased
 
@@ -496,6 +620,25 @@ def _readable_errors(engine: Engine) -> Iterator[None]:
 
 def _shown(engine: Engine) -> str:
     return engine.url.render_as_string(hide_password=True)
+
+
+def _reviewed(found: Subquery) -> list[Any]:
+    names = ("source", "id", "created_at", "text", "synthetic", "model", *(field.name for field in fields(Labels)))
+    return [found.c[name] for name in names]
+
+
+def _sureness(row: Mapping[str, Any]) -> float:
+    """How likely it is, heads taken as independent, that kind, about and every problem are right at once."""
+    problems = prod(max(score, 1 - score) for score in row["scores"].values())
+    return float(row["kind_score"] * row["about_score"] * problems)
+
+
+def _words(field: str, value: str | None, most: int) -> str:
+    """What a person wrote of a correction, with single spaces; empty where it is nothing."""
+    written = " ".join((text_field({field: value}, field) or "").split())
+    if len(written) > most:
+        raise InputError(f"{field} has {len(written):,} characters, at most {most:,} are taken")
+    return written
 
 
 def _hosts(post: Post) -> list[str]:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -107,6 +107,24 @@ labels = Table(
     Column("status", String),
     Column("scope", String),
     PrimaryKeyConstraint("model", "source", "id"),
+    Index("labels_source_id", "source", "id"),
+)
+
+# What people say of a post's labels, one row a field, never changed: the highest number is the newest word.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("source", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("field", String, nullable=False),
+    Column("value", JsonText, nullable=False),
+    Column("who", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("why", Text),
+    Column("model", String),  # the active one at that moment, and what it had said; NULL before the first label
+    Column("model_said", JsonText),
+    Index("corrections_newest", "source", "id", "field", "number"),
 )
 
 models = Table(

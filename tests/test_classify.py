@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from classifier.corpus import HEADS, Example
-from classifier.evaluation import compare, score_answers, score_head
+from classifier.evaluation import score_answers, score_head
 from classifier.gazetteer import find_services
 from classifier.labelling import label_texts
 from classifier.model import Model, default_model_folder, load_model
@@ -222,13 +222,6 @@ def test_f1_is_computed_by_hand() -> None:
 def test_micro_f1_counts_every_problem_of_every_post() -> None:
     scores = score_head("problems", [["outage", "support"], [], ["payment"]], [["outage"], ["slow"], ["payment"]])
     assert scores["micro_f1"] == pytest.approx(2 * 2 / (2 * 2 + 1 + 1), abs=1e-4)
-
-
-def test_a_comparison_with_itself_is_no_difference() -> None:
-    examples = [Example("a", {"kind": "praise"}), Example("b", {"kind": "news"})]
-    answers = [{"kind": "praise"}, {"kind": "praise"}]
-    assert compare(examples, answers, answers)["kind"] == {"difference": 0.0, "difference_ci95": [0.0, 0.0]}
-    assert compare(examples, [{"kind": "praise"}, {"kind": "news"}], answers)["kind"]["difference"] > 0
 
 
 def test_slices_are_by_language() -> None:

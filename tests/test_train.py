@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
 
 from classifier.backbone import Backbone, trim  # noqa: E402
-from classifier.corpus import HEADS, load_corpus  # noqa: E402
+from classifier.corpus import HEADS, Example, load_corpus, parse_example  # noqa: E402
 from classifier.labelling import label_texts  # noqa: E402
 from classifier.model import load_model  # noqa: E402
 from classifier.network import build_network, tokenizer_json  # noqa: E402
-from classifier.train import Recipe, predict, train  # noqa: E402
+from classifier.train import Recipe, _loss, _targets, predict, train  # noqa: E402
 from data.errors import InputError  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -102,6 +102,58 @@ def test_a_trained_folder_labels_posts_and_says_what_it_was_trained_on(trained: 
     assert sum(record["posts"].values()) == POSTS
     assert len(record["curve"]) == RECIPE.epochs
     assert record["data"]["posts.jsonl"]
+
+
+def test_corrections_and_posts_with_some_answers_only_join_the_train_part_and_the_card_says_so(
+    corpus: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    corrected = [
+        parse_example({"text": "haifunguki", "problems": ["outage"], "kind": "complaint"}),
+        parse_example({"text": "asante", "sentiment": "positive"}),
+    ]
+    folder = train([corpus], tmp_path, "tiny_2", Recipe(epochs=1), corrections=corrected, backbone=backbone)
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    assert record["posts"]["corrections"] == 2
+    assert np.isfinite(record["curve"][0]["loss"])
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "**2 posts that analysts had corrected" in card
+    assert load_model(folder).id in card
+
+
+def test_an_unanswered_question_teaches_nothing() -> None:
+    logits = torch.randn(2, sum(map(len, HEADS.values())))
+    answered, silent = (
+        parse_example({"text": "a", "problems": ["slow"], "kind": "complaint"}),
+        parse_example({"text": "b", "sentiment": "neutral"}),
+    )
+
+    def targets(*examples: Example) -> dict[str, torch.Tensor]:
+        each = [_targets(example) for example in examples]
+        return {head: torch.tensor(np.stack([target[head] for target in each])) for head in HEADS}
+
+    whole = _loss(logits, targets(answered, silent), 0.05)
+    parts = _loss(logits[:1], targets(answered), 0.05) + _loss(logits[1:], targets(silent), 0.05)
+    assert whole.item() == pytest.approx(parts.item(), rel=1e-5)
+
+
+def test_the_checkpoint_loads_with_the_auto_classes_and_says_what_the_model_says(trained: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForTokenClassification, AutoTokenizer
+
+    from classifier.checkpoint import write_checkpoint
+
+    model = load_model(trained)
+    write_checkpoint(model, tmp_path / "checkpoint")
+    network = AutoModelForTokenClassification.from_pretrained(tmp_path / "checkpoint").eval()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "checkpoint")
+    text = "eCitizen imekataa password yangu tangu asubuhi"
+    batch = tokenizer(text, return_tensors="pt")
+    with torch.no_grad():
+        logits = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[0].mean(0)
+    kinds = [index for index, name in network.config.id2label.items() if name.startswith("kind:")]
+    theirs = torch.softmax(logits[kinds] / model.manifest["temperatures"]["kind"], 0).numpy()
+    assert np.abs(theirs - model.probabilities([text])["kind"][0]).max() < 0.02
+    with pytest.raises(InputError, match="exists already"):
+        write_checkpoint(model, tmp_path / "checkpoint")
 
 
 def test_the_loss_falls(trained: Path) -> None:

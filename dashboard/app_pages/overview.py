@@ -10,12 +10,12 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import charts, volume
-from dashboard.strings import LANGUAGES, label_name, say
+from dashboard.app_pages.frame import choose_language, opened_store, shown_time, stamps
+from dashboard.strings import label_name, say
 from data.errors import TrackerError
 from data.labels import PROBLEMS
 from data.official import NAIROBI
 from data.settings import Settings, load_settings
-from data.store import Store, open_store
 
 REFRESH_SECONDS = 60
 CACHE_SECONDS = 20
@@ -31,14 +31,9 @@ STATUS_COLOURS = {
 }
 
 
-@st.cache_resource
-def _store(url: str) -> Store:
-    return open_store(load_settings(database_url=url))
-
-
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=32)
 def _read(url: str, window: volume.Window) -> dict[str, Any]:
-    engine = _store(url).engine
+    engine = opened_store(url).engine
     posts = volume.load_posts(engine, window)
     found = volume.complaints(posts)
     return {
@@ -54,15 +49,11 @@ def _read(url: str, window: volume.Window) -> dict[str, Any]:
 
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=4)
 def _status(url: str, now: datetime) -> volume.Status:
-    return volume.status_line(_store(url).engine, now)
-
-
-def _shown(moment: datetime | None, language: str) -> str:
-    return f"{moment.astimezone(NAIROBI):%a %d %b %Y %H:%M}" if moment else say(language, "never")
+    return volume.status_line(opened_store(url).engine, now)
 
 
 def _choose_window(url: str, now: datetime, language: str) -> volume.Window:
-    options = volume.choices(_store(url).engine)
+    options = volume.choices(opened_store(url).engine)
     with st.sidebar:
         st.header(say(language, "filters"))
         period = st.selectbox(
@@ -103,7 +94,7 @@ def _period(period: str, url: str, now: datetime, language: str) -> tuple[dateti
     # Whole minutes, so that the cache serves every viewer of the same minute.
     to_at = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
     if period == "all":
-        span = volume.time_span(_store(url).engine, now)
+        span = volume.time_span(opened_store(url).engine, now)
         return (span[0], to_at) if span else (to_at - timedelta(days=1), to_at)
     if period == "dates":
         today = now.astimezone(NAIROBI).date()
@@ -123,7 +114,7 @@ def _status_block(status: volume.Status, language: str) -> None:
             f"status_{status.word}",
             people=status.people_last_hour,
             usual=status.usual or 0,
-            looked=_shown(status.looked_until, language),
+            looked=shown_time(status.looked_until, language),
             waiting=f"{status.waiting:,}",
             silent=", ".join(status.silent) or say(language, "everything"),
         )
@@ -132,8 +123,8 @@ def _status_block(status: volume.Status, language: str) -> None:
         say(
             language,
             "facts",
-            newest=_shown(status.newest_post, language),
-            looked=_shown(status.looked_until, language),
+            newest=shown_time(status.newest_post, language),
+            looked=shown_time(status.looked_until, language),
             waiting=f"{status.waiting:,}",
         )
     )
@@ -189,6 +180,7 @@ def _posts_table(posts: pd.DataFrame, language: str) -> None:
             "lang": list(shown["lang"]),
             "services": [", ".join(services) for services in shown["services"]],
             "unsure": list(shown["unsure"]),
+            "corrected": list(shown["corrected"]),
             "source": list(shown["source"]),
             "link": [
                 None if synthetic else volume.link_of(source, identifier)
@@ -199,7 +191,8 @@ def _posts_table(posts: pd.DataFrame, language: str) -> None:
     names = {name: say(language, f"column_{name}") for name in table.columns}
     settings = {name: st.column_config.TextColumn(title) for name, title in names.items()}
     settings["text"] = st.column_config.TextColumn(names["text"], width="large")
-    settings["unsure"] = st.column_config.CheckboxColumn(names["unsure"])
+    for name in ("unsure", "corrected"):
+        settings[name] = st.column_config.CheckboxColumn(names[name])
     settings["link"] = st.column_config.LinkColumn(names["link"], display_text=say(language, "open"))
     st.dataframe(table, column_config=settings, hide_index=True, width="stretch", height=380, row_height=60)
     st.caption(say(language, "posts_note", shown=len(shown), total=len(posts)))
@@ -237,7 +230,7 @@ def _official_table(official: pd.DataFrame, language: str) -> None:
             "at": [row.from_at.strftime(form[row.precision]) for row in official.itertuples()],
             "who": list(official["who"]),
             "status": [label_name(language, status) for status in official["status"]],
-            "scope": [say(language, scope) for scope in official["scope"]],
+            "scope": [label_name(language, scope) for scope in official["scope"]],
             "text": list(official["text"]),
             "source": [url or "" for url in official["url"]],
         }
@@ -258,14 +251,14 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         window = volume.Window(
             window.from_at + shift, window.to_at + shift, window.problems, window.sources, window.langs
         )
-    st.caption(say(language, "now", now=_shown(now, language)))
+    st.caption(say(language, "now", now=shown_time(now, language)))
     with st.spinner(say(language, "reading"), show_time=True):
         status = _status(url, now.replace(second=0, microsecond=0))
         found = _read(url, window)
     _status_block(status, language)
     if status.word == "empty":
         return
-    if status.newest_post is not None and found["posts"].empty and _store(url).active_model() is None:
+    if status.newest_post is not None and found["posts"].empty and opened_store(url).active_model() is None:
         st.warning(say(language, "unlabelled", waiting=status.waiting))
         return
     if found["holes"] == [(window.from_at, window.to_at)]:
@@ -290,27 +283,15 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         st.altair_chart(charts.lanes_chart(found["lanes"], window, language), width="stretch", key="lanes")
     _behind(found, window, chosen, language)
     _official_table(found["official"], language)
-    st.caption(say(language, "model", model=_store(url).active_model() or "-"))
+    st.caption(say(language, "model", model=opened_store(url).active_model() or "-"))
 
 
 def _render() -> None:
-    with st.sidebar:
-        language = st.radio(
-            "Language / Lugha",
-            list(LANGUAGES),
-            format_func=LANGUAGES.__getitem__,
-            horizontal=True,
-            key="ui",
-            bind="query-params",
-        )
+    language = choose_language()
     st.title(say(language, "title"))
     try:
         settings = load_settings()
-        store = _store(settings.database_url)
-        if store.synthetic():
-            st.warning(say(language, "demo"), icon=":material/science:")
-        if settings.pretends:
-            st.info(say(language, "pretended", now=_shown(settings.now(), language)), icon=":material/schedule:")
+        stamps(opened_store(settings.database_url), settings, language)
         window = _choose_window(settings.database_url, settings.now(), language)
         _page(settings.database_url, settings, window, language)
     except TrackerError as error:

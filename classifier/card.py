@@ -1,0 +1,97 @@
+"""The model card that training writes: what a model was made of, and its scores on posts it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from classifier.evaluation import SCORED, indicators, score_answers
+from classifier.labelling import label_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from classifier.corpus import Example
+    from classifier.model import Model
+
+
+def model_card(model: Model, record: Mapping[str, Any], test: Sequence[Example]) -> str:
+    """Markdown: purpose, data, recipe and scores; `record` is what `training.json` holds."""
+    posts, recipe = record["posts"], record["recipe"]
+    corrections = posts["corrections"]
+    corrected = (
+        f"**{corrections:,} posts that analysts had corrected in the store were learnt from as well.**"
+        if corrections
+        else "No correction of an analyst was learnt from."
+    )
+    return f"""# Model card: {model.manifest["name"]}
+
+`{model.id}`: problems, kind, sentiment, about, language, and for official messages status and scope of a public post, by
+the annotation guide. For counting complaints over time, not for judging a person nor for any decision about one.
+
+- Learnt from {posts["train"]:,} posts of the corpus and {posts["public"]:,} public posts of people; {posts["dev"]:,} chose
+  the epoch and the thresholds, {posts["test"]:,} are scored below. {corrected}
+- Recipe, data hashes, versions and the whole curve: `training.json` (seed {recipe["seed"]}, {recipe["epochs"]} epochs,
+  {record["seconds"] // 60} minutes on {record["machine"]}).
+- Runtime: {model.manifest["runtime"]}, {model.manifest["precision"]}; reads the first {model.manifest["max_pieces"]} pieces.
+- Unsure: below a confidence of {model.manifest["unsure_below"]:.2f}, fitted on dev.
+
+{score_tables("The corpus' test part", model, test)}"""
+
+
+def score_tables(name: str, model: Model, examples: Sequence[Example]) -> str:
+    """Markdown tables of every score with its interval; the examples' texts are redacted ones."""
+    labels = label_texts(model, [example.text for example in examples])
+    scores = score_answers(examples, [asdict(label) for label in labels])
+    lines = [f"### {name}: {len(examples):,} posts", "", "| head | macro F1 | micro F1 or accuracy |", "|---|---|---|"]
+    for head in SCORED:
+        if head in scores:
+            other = "micro_f1" if head == "problems" else "accuracy"
+            lines.append(f"| {head} | {_interval(scores[head], 'macro_f1')} | {_interval(scores[head], other)} |")
+    lines += ["", f"Calibration error of problems {_interval(scores['calibration'], 'problems_ece')}."]
+    named = [
+        (example.labels["lang"], label.lang)
+        for example, label in zip(examples, labels, strict=True)
+        if "lang" in example.labels
+    ]
+    if named:
+        lines.append(f"Language told right: {sum(true == told for true, told in named) / len(named):.3f}.")
+    right = _all_right(examples, labels)
+    unsure = [label.unsure for label in labels]
+    lines.append(
+        f"Problems, kind and about all right: {_share(right)} of all, {_share(_where(right, unsure, False))} of those not "
+        f"marked unsure, {_share(_where(right, unsure, True))} of the {sum(unsure):,} ({sum(unsure) / len(labels):.1%}) that are."
+    )
+    lines += ["", "| head | label | precision | recall | F1 | posts |", "|---|---|---|---|---|---|"]
+    for head in SCORED:
+        for label, row in scores.get(head, {}).get("per_label", {}).items():
+            lines.append(
+                f"| {head} | {label} | {row['precision']:.2f} | {row['recall']:.2f} | {_interval(row, 'f1')} | {row['support']} |"
+            )
+    lines += ["", "| language | posts | problems macro | kind | sentiment | about |", "|---|---|---|---|---|---|"]
+    for lang, part in scores.get("by_lang", {}).items():
+        cells = [_interval(part[head], "macro_f1") for head in ("problems", "kind", "sentiment", "about")]
+        lines.append(f"| {lang} | {part['n']} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _all_right(examples: Sequence[Example], labels: Sequence[Any]) -> list[bool]:
+    truth = indicators("problems", [example.labels["problems"] for example in examples])
+    guess = indicators("problems", [label.problems for label in labels])
+    return [
+        bool(same) and example.labels["kind"] == label.kind and example.labels["about"] == label.about
+        for same, example, label in zip((truth == guess).all(axis=1), examples, labels, strict=True)
+    ]
+
+
+def _where(right: Sequence[bool], unsure: Sequence[bool], wanted: bool) -> list[bool]:
+    return [is_right for is_right, is_unsure in zip(right, unsure, strict=True) if is_unsure == wanted]
+
+
+def _share(right: Sequence[bool]) -> str:
+    return f"{sum(right) / len(right):.1%}" if right else "none"
+
+
+def _interval(scores: Mapping[str, Any], name: str) -> str:
+    low, high = scores[f"{name}_ci95"]
+    return f"{scores[name]:.3f} [{low:.3f}, {high:.3f}]"

@@ -1,0 +1,55 @@
+"""What the pages share: the store, the language, and the stamps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard.strings import LANGUAGES, say
+from data.official import NAIROBI
+from data.settings import load_settings
+from data.store import Store, open_store
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from data.settings import Settings
+
+
+@st.cache_resource
+def opened_store(url: str) -> Store:
+    return open_store(load_settings(database_url=url))
+
+
+def language_so_far() -> str:
+    """The language chosen on whichever page, or in the address, before this run has drawn the choice."""
+    named = {name: code for code, name in LANGUAGES.items()}
+    kept = st.session_state.get("ui") or st.session_state.get("language")
+    return str(kept or named.get(st.query_params.get("ui", ""), "en"))
+
+
+def choose_language() -> str:
+    with st.sidebar:
+        language = st.radio(
+            "Language / Lugha",
+            list(LANGUAGES),
+            index=list(LANGUAGES).index(language_so_far()),
+            format_func=LANGUAGES.__getitem__,
+            horizontal=True,
+            key="ui",
+            bind="query-params",
+        )
+    st.session_state["language"] = language  # a widget's own state ends with its page
+    return str(language)
+
+
+def stamps(store: Store, settings: Settings, language: str) -> None:
+    if store.synthetic():
+        st.warning(say(language, "demo"), icon=":material/science:")
+    if settings.pretends:
+        st.info(say(language, "pretended", now=shown_time(settings.now(), language)), icon=":material/schedule:")
+
+
+def shown_time(moment: datetime | None, language: str) -> str:
+    return f"{moment.astimezone(NAIROBI):%a %d %b %Y %H:%M}" if moment else say(language, "never")
