@@ -452,14 +452,15 @@ def _download(url: str, path: Path, progress: Callable[[int, int | None], None])
 def _save(answer: Any, path: Path, shown: str, progress: Callable[[int, int | None], None]) -> None:
     said = answer.headers.get("Content-Length", "")
     total = int(said) if said.isdecimal() else None
+    too_large = ModelError(f"{shown} has more than {MAX_RELEASE_BYTES // 2**20} MiB, the most that a release may have")
+    if (total or 0) > MAX_RELEASE_BYTES:
+        raise too_large
     done = 0
     with path.open("wb") as out:
         for chunk in answer.iter_content(2**20):
             done += len(chunk)
-            if max(done, total or 0) > MAX_RELEASE_BYTES:
-                raise ModelError(
-                    f"{shown} has more than {MAX_RELEASE_BYTES // 2**20} MiB, the most that a release may have"
-                )
+            if done > MAX_RELEASE_BYTES:
+                raise too_large
             out.write(chunk)
             progress(done, total)
 

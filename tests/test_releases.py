@@ -329,7 +329,8 @@ def server() -> Iterator[tuple[str, dict[str, tuple[int, dict[str, str], bytes]]
             status, headers, body = answers.get(self.path.partition("?")[0], (404, {}, b"not found"))
             self.send_response(status)
             for name, value in ({"Content-Length": str(len(body))} | headers).items():
-                self.send_header(name, value)
+                if value:
+                    self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
@@ -400,7 +401,6 @@ def test_what_an_address_answers_wrongly_is_refused(release: Path, small: Path, 
     answers |= {
         "/cut": (200, {"Content-Length": str(len(whole) + 1)}, whole),
         "/short": (200, {}, whole[:-600]),
-        "/large": (200, {"Content-Length": str(MAX_RELEASE_BYTES + 1)}, whole),
         "/other": (200, {}, other.read_bytes()),
         "/error": (500, {}, whole),
         "/part": (206, {}, whole),
@@ -417,6 +417,19 @@ def test_what_an_address_answers_wrongly_is_refused(release: Path, small: Path, 
     answers["/found"] = (200, {}, whole)
     answers["/moved"] = (301, {"Location": "/found"}, b"")
     assert get(reference_of(release.stem), address + "/moved").id == release.stem
+
+
+@pytest.mark.parametrize("said", [str(MAX_RELEASE_BYTES + 1), ""])
+def test_no_more_than_the_limit_is_read_from_an_address(
+    release: Path, kept: Path, server: Any, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    address, answers = server
+    answers["/large"] = (200, {"Content-Length": said}, bytes(5_000))
+    if not said:
+        monkeypatch.setattr("classifier.releases.MAX_RELEASE_BYTES", 4_000)
+    with pytest.raises(ModelError, match="the most that a release may have"):
+        get(reference_of(release.stem), address + "/large")
+    assert not list(kept.iterdir())
 
 
 @pytest.mark.parametrize("path", ["", "/away", "/file"])
