@@ -151,3 +151,27 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
     with server.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     server.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database on SQLite, and again on PostgreSQL."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_database"))
+    (tmp_path / "database").mkdir()
+    return f"sqlite:///{tmp_path / 'database' / 'posts.db'}"
+
+
+@pytest.fixture
+def opened(url: str) -> Iterator[Callable[..., Store]]:
+    """Opens the database of the test, once or again."""
+    stores: list[Store] = []
+
+    def open_(**setting: Any) -> Store:
+        changes = {"database_url": url, "pseudonym_key": KEY, "pretended_now": NOW} | setting
+        stores.append(open_store(load_settings(**changes)))
+        return stores[-1]
+
+    yield open_
+    for each in stores:
+        each.close()

@@ -35,12 +35,11 @@ from data.errors import InputError, StoreError
 from data.labels import ABOUTS, KINDS, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
 from data.pseudonyms import key_check
 from data.records import Post
-from data.settings import load_settings
-from data.store import Store, open_store
+from data.store import Store
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sqlalchemy import Engine
 
@@ -48,27 +47,6 @@ OTHER = "theirs_2@ba9876543210"
 DAY = volume.Window(nairobi("2026-03-05 00:00"), nairobi("2026-03-06 00:00"))
 OFFICIAL = replace(labels(kind="official", sentiment="neutral"), status="update", scope="reply")
 UNSURE = replace(labels("payment"), unsure=True)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_database"))
-    return f"sqlite:///{tmp_path / 'posts.db'}"
-
-
-@pytest.fixture
-def opened(url: str) -> Iterator[Callable[..., Store]]:
-    stores: list[Store] = []
-
-    def open_(**setting: Any) -> Store:
-        changes = {"database_url": url, "pseudonym_key": KEY, "pretended_now": NOW} | setting
-        stores.append(open_store(load_settings(**changes)))
-        return stores[-1]
-
-    yield open_
-    for each in stores:
-        each.close()
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from data.settings import load_settings
 from data.store import Span, Store, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sqlalchemy import Table
 
@@ -88,29 +88,6 @@ def processes(program: str, number: int, **environment: str) -> list[subprocess.
         process.stdin = None
     ended = [(process, *process.communicate(timeout=120)) for process in started]
     return [subprocess.CompletedProcess(command, each.returncode, out, err) for each, out, err in ended]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_database"))
-    (tmp_path / "database").mkdir()
-    return f"sqlite:///{tmp_path / 'database' / 'posts.db'}"
-
-
-@pytest.fixture
-def opened(url: str) -> Iterator[Callable[..., Store]]:
-    """Opens the database of the test, once or again."""
-    stores: list[Store] = []
-
-    def open_(**setting: Any) -> Store:
-        changes = {"database_url": url, "pseudonym_key": KEY, "pretended_now": NOW} | setting
-        stores.append(open_store(load_settings(**changes)))
-        return stores[-1]
-
-    yield open_
-    for each in stores:
-        each.close()
 
 
 @pytest.fixture
