@@ -1,14 +1,15 @@
 """A TF-IDF rival: word and character n-grams with logistic regression, beside the model on the same posts.
 
-    python benchmarks/rival.py [FILE.jsonl ...]        (needs the `train` extra)
+    python benchmarks/rival.py [--auxiliary DIR] [--model FOLDER] [FILE.jsonl ...]        (needs the `train` extra)
 
-The rival learns from the corpus' train and dev parts, which is generous: the model learns from train alone.
+The rival learns from the corpus' train and dev parts, which is generous: the model learns from train alone; with
+`--auxiliary`, from the labelled public posts as well, as the model does.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_union
 
+from classifier.auxiliary import LABELS_FILE, load_auxiliary
 from classifier.commands import default_corpus
 from classifier.corpus import HEADS, Example, load_corpus, parse_example
 from classifier.evaluation import compare, indicators, score_head
@@ -34,12 +36,19 @@ def texts_of(examples: list[Example]) -> list[str]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--auxiliary", type=Path)
+    parser.add_argument("--model", type=Path)
+    chosen = parser.parse_args()
     corpus = load_corpus(default_corpus())
     learnt = [example for example in corpus if example.split != "test"]
+    if chosen.auxiliary:
+        learnt += load_auxiliary(chosen.auxiliary, default_corpus().with_name(LABELS_FILE))[0]
     sets = {"the corpus' test part": [example for example in corpus if example.split == "test"]}
-    for name in sys.argv[1:]:
-        lines = Path(name).read_text(encoding="utf-8").split("\n")
-        sets[Path(name).name] = [parse_example(json.loads(line)) for line in lines if line.strip()]
+    for path in chosen.files:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        sets[path.name] = [parse_example(json.loads(line)) for line in lines if line.strip()]
     features = make_union(
         TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
         TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True),
@@ -48,12 +57,14 @@ def main() -> None:
     rivals: dict[str, Any] = {}
     for head in COMPARED:
         regression = LogisticRegression(C=10, max_iter=500, class_weight="balanced")
-        answers = [example.labels[head] for example in learnt]
+        asked = [index for index, example in enumerate(learnt) if head in example.labels]
+        answers = [learnt[index].labels[head] for index in asked]
         if head == "problems":
-            rivals[head] = OneVsRestClassifier(regression).fit(matrix, indicators(head, answers).astype(int))
+            rivals[head] = OneVsRestClassifier(regression).fit(matrix[asked], indicators(head, answers).astype(int))
         else:
-            rivals[head] = regression.fit(matrix, answers)
-    model = load_model()
+            rivals[head] = regression.fit(matrix[asked], answers)
+    model = load_model(chosen.model)
+    print(f"the rival learnt from {len(learnt):,} posts\n")
     for name, examples in sets.items():
         texts = texts_of(examples)
         ours = [asdict(label) for label in label_texts(model, texts)]

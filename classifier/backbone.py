@@ -162,6 +162,29 @@ def trim(backbone: Backbone, texts: Iterable[str], size: int) -> Backbone:
     return Backbone(**{**backbone.__dict__, "weights": weights, "tokenizer": tokenizer})
 
 
+def half_way(backbone: Backbone, trained: Backbone) -> Backbone:
+    """The mean of the weights of two encoders of one shape, with the first one's vocabulary and, for pieces that the other lacks, its vectors.
+
+    The trained one has its single token type's vector within its positions, as model folders do; so has the result.
+    Raises InputError where the shapes differ.
+    """
+    for part in ("layers", "hidden", "heads", "intermediate", "positions"):
+        ours, others = getattr(backbone, part), getattr(trained, part)
+        if ours != others:
+            raise InputError(f"that model cannot be begun from: it has {part} {others}, the backbone {ours}")
+    words, places, types = (f"embeddings.{part}_embeddings.weight" for part in ("word", "position", "token_type"))
+    theirs = {piece: index for index, (piece, _) in enumerate(trained.tokenizer["model"]["vocab"])}
+    begun = dict(backbone.weights)
+    begun[places] = begun[places] + begun[types][0]
+    begun[types] = np.zeros_like(begun[types])
+    mean = {name: (begun[name] + trained.weights[name]) / 2 for name in begun.keys() - {words, types}}
+    vectors = begun[words].copy()
+    for index, (piece, _) in enumerate(backbone.tokenizer["model"]["vocab"]):
+        if piece in theirs:
+            vectors[index] = (vectors[index] + trained.weights[words][theirs[piece]]) / 2
+    return Backbone(**{**backbone.__dict__, "weights": begun | mean | {words: vectors}})
+
+
 def _is_latin(piece: str) -> bool:
     return all(ord(character) < 0x250 or character == "▁" for character in piece)
 

@@ -24,6 +24,8 @@ def model_card(model: Model, record: Mapping[str, Any], test: Sequence[Example])
         if corrections
         else "No correction of an analyst was learnt from."
     )
+    start = record.get("start")
+    begun = f" Began half-way between the backbone and {start['model']}." if start else ""
     return f"""# Model card: {model.manifest["name"]}
 
 `{model.id}`: problems, kind, sentiment, about, language, and for official messages status and scope of a public post, by
@@ -32,7 +34,7 @@ the annotation guide. For counting complaints over time, not for judging a perso
 - Learnt from {posts["train"]:,} posts of the corpus and {posts["public"]:,} public posts of people; {posts["dev"]:,} chose
   the epoch and the thresholds, {posts["test"]:,} are scored below. {corrected}
 - Recipe, data hashes, versions and the whole curve: `training.json` (seed {recipe["seed"]}, {recipe["epochs"]} epochs,
-  {record["seconds"] // 60} minutes on {record["machine"]}).
+  {record["seconds"] // 60} minutes on {record["machine"]}).{begun}
 - Runtime: {model.manifest["runtime"]}, {model.manifest["precision"]}; reads the first {model.manifest["max_pieces"]} pieces.
 - Unsure: below a confidence of {model.manifest["unsure_below"]:.2f}, fitted on dev.
 

@@ -6,6 +6,7 @@ A linear head on the mean of the pieces is the mean of the head on each piece, s
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from onnx import numpy_helper
 from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast
 
+from classifier.backbone import Backbone
 from classifier.corpus import HEADS
 from classifier.model import GRAPH_FILE, TOKENIZER_FILE
 from classifier.network import PAD_ID
@@ -21,6 +23,8 @@ from data.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from classifier.model import Model
 
@@ -59,6 +63,25 @@ def write_checkpoint(model: Model, folder: Path) -> None:
     )
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def read_network(model: Model) -> tuple[Backbone, NDArray[np.float32], NDArray[np.float32]]:
+    """A model's encoder, to go on training from, and the weights (labels, hidden) and biases (labels) of its heads on pooled vectors."""
+    state, layers, attention_heads = _state(model.folder / GRAPH_FILE)
+    heads, offsets = state.pop("classifier.weight"), state.pop("classifier.bias")
+    encoder = {name.removeprefix("bert."): value for name, value in state.items()}
+    positions, hidden = encoder["embeddings.position_embeddings.weight"].shape
+    backbone = Backbone(
+        encoder,
+        json.loads((model.folder / TOKENIZER_FILE).read_text(encoding="utf-8")),
+        layers=layers,
+        hidden=hidden,
+        heads=attention_heads,
+        intermediate=len(encoder["encoder.layer.0.intermediate.dense.weight"]),
+        positions=positions,
+        sha256=model.sha256,
+    )
+    return backbone, heads, offsets
 
 
 def _state(graph: Path) -> tuple[dict[str, np.ndarray], int, int]:

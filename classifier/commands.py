@@ -369,19 +369,29 @@ def train(
     ] = False,
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 7,
     epochs: Annotated[int, typer.Option(help="Passes over the corpus.", min=1)] = 8,
+    learning_rate: Annotated[float, typer.Option(help="The encoder's highest.", min=0)] = 2e-4,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME@HASH|FOLDER",
+            help="Go on from this model instead of the backbone: less time, as for corrections.",
+        ),
+    ] = None,
 ) -> None:
     """Train a model on the corpus and write it as a folder; needs the `train` extra."""
     set_up_logs()
     with one_line_errors():
         try:
+            from classifier.releases import find_model
             from classifier.train import Recipe
             from classifier.train import train as run
         except ModuleNotFoundError as error:
             raise TrackerError(f"training needs {error.name}: pip install 'ecitizen-tracker[train]'") from None
         files = corpus or [default_corpus()]
         corrections = _corrected_examples() if with_corrections else []
-        recipe = Recipe(seed=seed, epochs=epochs)
-        folder = run(files, output, name, recipe, auxiliary=auxiliary, corrections=corrections, say=say)
+        recipe = Recipe(seed=seed, epochs=epochs, learning_rate=learning_rate)
+        begun = find_model(start) if start is not None else None
+        folder = run(files, output, name, recipe, auxiliary=auxiliary, corrections=corrections, start=begun, say=say)
         typer.echo(folder)
 
 

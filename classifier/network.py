@@ -60,6 +60,12 @@ class Network(nn.Module):
         weight = self.heads.weight / self.spread
         return weight.detach(), (self.heads.bias - weight @ self.centre).detach()
 
+    def unfold_heads(self, weight: Tensor, bias: Tensor) -> None:
+        """The inverse of `folded_heads`, for heads that take the pooled vectors as they are."""
+        with torch.no_grad():
+            self.heads.weight.copy_(weight * self.spread)
+            self.heads.bias.copy_(bias + weight @ self.centre)
+
 
 def split_heads(logits: Any) -> dict[str, Any]:
     """The columns of each head."""
@@ -84,7 +90,7 @@ def build_network(backbone: Backbone, dropout: float = 0.1) -> Network:
         pad_token_id=PAD_ID,
     )
     network = Network(config, dropout)
-    state = {name: torch.from_numpy(weight) for name, weight in backbone.weights.items()}
+    state = {name: torch.from_numpy(weight.copy()) for name, weight in backbone.weights.items()}
     network.encoder.load_state_dict(state, strict=True)
     network.encoder.embeddings.dropout = PostDropout(dropout)
     for layer in network.encoder.encoder.layer:

@@ -16,11 +16,13 @@ import torch
 import transformers
 from tokenizers import Tokenizer
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel
 
 from classifier.augmentation import vary
 from classifier.auxiliary import LABELS_FILE, load_auxiliary
-from classifier.backbone import load_backbone, trim
+from classifier.backbone import half_way, load_backbone, trim
 from classifier.card import model_card
+from classifier.checkpoint import read_network
 from classifier.corpus import HEADS, Example, load_corpus
 from classifier.evaluation import score
 from classifier.export import export_model
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from classifier.backbone import Backbone
+    from classifier.model import Model
     from classifier.network import Network
 
 
@@ -54,6 +57,9 @@ class Recipe:
     label_smoothing: float = 0.05
     freeze_words: bool = True
     vary_texts: bool = True
+    hidden_pieces: float = 0.1  # share of a text's pieces that training replaces by the unknown one
+    joined_posts: float = 0.1  # share of complaints read together with another one, whose problems they then have too
+    averaging: float = 0.998  # decay of the mean of the weights over the steps, which is scored and kept; 0: none
 
 
 # How much each head's loss counts: status and scope have few posts, and those are told apart easily.
@@ -69,11 +75,14 @@ def train(
     auxiliary: Path | None = None,
     corrections: Sequence[Example] = (),
     backbone: Backbone | None = None,
+    start: Model | None = None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Path:
     """Train on the corpus' train part, choose the epoch and fit thresholds on dev, score test once, write the model.
 
-    `auxiliary` is a folder of public sets, `corrections` what analysts settled; both only join the train part.
+    `auxiliary` is a folder of public sets, `corrections` what analysts settled; both only join the train part. With `start`
+    training begins half-way between the backbone and that model, so that what it learnt is kept and what it learnt by heart is not
+    (Ash and Adams 2020, "On warm-starting neural network training"); it must not have learnt from this corpus' dev or test part.
     Returns the model folder, `output/name`, with the weights, the tokenizer, the manifest, a model card and `training.json`
     (the recipe, hashes of the data, versions, curves). Raises InputError where the corpus lacks a part.
     """
@@ -88,18 +97,26 @@ def train(
     _seed(recipe.seed)
     say("reading the backbone")
     small = trim(backbone or load_backbone(), (example.text for example in learnt), recipe.vocabulary)
+    heads = None
+    if start is not None:
+        say(f"beginning half-way to {start.id}")
+        begun, *heads = read_network(start)
+        small = half_way(small, begun)
     tokenizer = Tokenizer.from_str(tokenizer_json(small))
     tokenizer.enable_truncation(MAX_PIECES)
     network = build_network(small, recipe.dropout)
     network.encoder.embeddings.word_embeddings.requires_grad_(not recipe.freeze_words)
     batches = _Batches(tokenizer, learnt, recipe)
     _centre(network, batches)
+    if heads is not None:
+        network.unfold_heads(*(torch.from_numpy(part.copy()) for part in heads))
+    averaged = AveragedModel(network, multi_avg_fn=_moving_mean(recipe.averaging))
     optimizer, schedule = _optimizer(network, recipe, len(batches) * recipe.epochs)
 
     best, best_state, curve = -1.0, {}, []
     for epoch in range(1, recipe.epochs + 1):
-        loss = _epoch(network, batches, optimizer, schedule, recipe)
-        scores = score(parts["dev"], predict(network, tokenizer, parts["dev"]))
+        loss = _epoch(network, averaged, batches, optimizer, schedule, recipe)
+        scores = score(parts["dev"], predict(averaged.module, tokenizer, parts["dev"]))
         selected = _selection(scores)
         curve.append({"epoch": epoch, "loss": round(loss, 4), "dev": scores, "selected_on": round(selected, 4)})
         say(
@@ -109,7 +126,7 @@ def train(
         )
         if selected > best:
             best = selected
-            best_state = {key: value.clone() for key, value in network.state_dict().items()}
+            best_state = {key: value.clone() for key, value in averaged.module.state_dict().items()}
     network.load_state_dict(best_state)
     network.eval()
 
@@ -126,6 +143,7 @@ def train(
         "posts": {part: len(members) for part, members in parts.items()}
         | {"public": len(public), "corrections": len(corrections)},
         "backbone_sha256": small.sha256,
+        "start": None if start is None else {"model": start.id, "sha256": start.sha256},
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__},
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "seconds": round(time.monotonic() - started),
@@ -163,9 +181,13 @@ class _Batches:
 
     def __init__(self, tokenizer: Tokenizer, examples: Sequence[Example], recipe: Recipe) -> None:
         self._tokenizer = tokenizer
+        unknown = tokenizer.token_to_id("<unk>")
+        assert unknown is not None
+        self._unknown = unknown
         self._texts = [example.text for example in examples]
         self._ids = self._encode(self._texts)
         self._targets = [_targets(example) for example in examples]
+        self._complaints = [index for index, each in enumerate(examples) if each.labels.get("kind") == "complaint"]
         self._recipe = recipe
         self._random = random.Random(recipe.seed)  # noqa: S311 - an order, not a secret
         self._length = len(self._plan())
@@ -189,12 +211,23 @@ class _Batches:
         return plan
 
     def __iter__(self) -> Any:
+        texts, targets = list(self._texts), list(self._targets)
         if self._recipe.vary_texts:
-            self._ids = self._encode([vary(text, self._random) for text in self._texts])
+            texts = [vary(text, self._random) for text in texts]
+        for index in self._complaints:
+            if self._random.random() < self._recipe.joined_posts:
+                other = self._random.choice(self._complaints)
+                texts[index] = f"{texts[index]} {texts[other]}"
+                targets[index] = _of_both(self._targets[index], self._targets[other])
+        self._ids = [self._hide(ids) for ids in self._encode(texts)]
         for some in self._plan():
             ids, mask = _pad([self._ids[index] for index in some])
-            targets = {head: torch.tensor(np.stack([self._targets[index][head] for index in some])) for head in HEADS}
-            yield ids, mask, targets
+            yield ids, mask, {head: torch.tensor(np.stack([targets[index][head] for index in some])) for head in HEADS}
+
+    def _hide(self, ids: list[int]) -> list[int]:
+        share = self._recipe.hidden_pieces
+        inner = [self._unknown if self._random.random() < share else each for each in ids[1:-1]]
+        return [ids[0], *inner, ids[-1]]
 
 
 def _targets(example: Example) -> dict[str, np.ndarray[Any, Any]]:
@@ -203,6 +236,13 @@ def _targets(example: Example) -> dict[str, np.ndarray[Any, Any]]:
     if "problems" not in example.labels:
         targets["problems"] -= 1
     return targets
+
+
+def _of_both(one: dict[str, np.ndarray[Any, Any]], other: dict[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
+    """The targets of two posts read as one: the problems of both; of the rest nothing can be said."""
+    silent = {head: np.zeros_like(target) for head, target in one.items()}
+    answered = (one["problems"] >= 0).all() and (other["problems"] >= 0).all()
+    return silent | {"problems": np.maximum(one["problems"], other["problems"]) if answered else silent["problems"] - 1}
 
 
 def _pad(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
@@ -234,17 +274,36 @@ def _loss(logits: Tensor, targets: dict[str, Tensor], smoothing: float) -> Tenso
 def _centre(network: Network, batches: _Batches) -> None:
     """Centre and spread of the untrained encoder's vectors over the training posts."""
     network.eval()
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.no_grad(), _precision():
         pooled = torch.cat([network.pool(ids, mask).float() for ids, mask, _ in batches])
     network.centre.copy_(pooled.mean(0))
     network.spread.copy_(pooled.std(0))
 
 
-def _epoch(network: Network, batches: _Batches, optimizer: Any, schedule: Any, recipe: Recipe) -> float:
+def _moving_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+    """An exponential mean that forgets faster in the first steps, so that a short run is not held at where it began."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], steps: Any) -> None:
+        kept = min(decay, (1 + int(steps)) / (10 + int(steps)))
+        torch._foreach_lerp_(averaged, current, 1 - kept)
+
+    return update
+
+
+def _precision() -> Any:
+    """bf16 where the processor multiplies it; elsewhere it is emulated at a hundredth of the speed of fp32."""
+    capabilities = torch.cpu.get_capabilities()
+    fast = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast)
+
+
+def _epoch(
+    network: Network, averaged: AveragedModel, batches: _Batches, optimizer: Any, schedule: Any, recipe: Recipe
+) -> float:
     network.train()
     total, seen = 0.0, 0
     for ids, mask, targets in batches:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with _precision():
             logits = network(ids, mask)
         loss = _loss(logits, targets, recipe.label_smoothing)
         optimizer.zero_grad()
@@ -252,6 +311,7 @@ def _epoch(network: Network, batches: _Batches, optimizer: Any, schedule: Any, r
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
+        averaged.update_parameters(network)
         total += loss.item() * len(ids)
         seen += len(ids)
     return total / seen

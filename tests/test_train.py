@@ -12,12 +12,13 @@ torch = pytest.importorskip("torch", reason="needs the train extra")
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
 
-from classifier.backbone import Backbone, trim  # noqa: E402
+from classifier.backbone import Backbone, half_way, trim  # noqa: E402
+from classifier.checkpoint import read_network  # noqa: E402
 from classifier.corpus import HEADS, Example, load_corpus, parse_example  # noqa: E402
 from classifier.labelling import label_texts  # noqa: E402
 from classifier.model import load_model  # noqa: E402
 from classifier.network import build_network, tokenizer_json  # noqa: E402
-from classifier.train import Recipe, _loss, _targets, predict, train  # noqa: E402
+from classifier.train import Recipe, _Batches, _loss, _targets, predict, train  # noqa: E402
 from data.errors import InputError  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -118,6 +119,56 @@ def test_corrections_and_posts_with_some_answers_only_join_the_train_part_and_th
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "**2 posts that analysts had corrected" in card
     assert load_model(folder).id in card
+
+
+def test_training_can_begin_half_way_to_an_earlier_model(
+    trained: Path, corpus: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    begun = load_model(trained)
+    folder = train([corpus], tmp_path, "tiny_3", Recipe(epochs=1, vocabulary=1_500), backbone=backbone, start=begun)
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    assert record["start"] == {"model": begun.id, "sha256": begun.sha256}
+    assert f"half-way between the backbone and {begun.id}" in (folder / "README.md").read_text(encoding="utf-8")
+    fresh = train([corpus], tmp_path, "tiny_4", Recipe(epochs=1, vocabulary=1_500), backbone=backbone)
+    first = [json.loads((each / "training.json").read_text("utf-8"))["curve"][0]["loss"] for each in (folder, fresh)]
+    assert first[0] < first[1]
+
+
+def test_half_way_is_the_mean_by_piece_and_refuses_another_shape(trained: Path, backbone: Backbone) -> None:
+    begun, heads, offsets = read_network(load_model(trained))
+    mean = half_way(backbone, begun)
+    assert mean.tokenizer == backbone.tokenizer
+    assert heads.shape == (len(offsets), HIDDEN)
+    name = "encoder.layer.1.output.dense.weight"
+    assert np.allclose(mean.weights[name], (backbone.weights[name] + begun.weights[name]) / 2)
+    words = "embeddings.word_embeddings.weight"
+    ours, theirs = ([piece for piece, _ in each.tokenizer["model"]["vocab"]] for each in (backbone, begun))
+    shared, lacking = ours.index(theirs[100]), next(i for i, piece in enumerate(ours) if piece not in set(theirs))
+    assert np.allclose(mean.weights[words][shared], (backbone.weights[words][shared] + begun.weights[words][100]) / 2)
+    assert (mean.weights[words][lacking] == backbone.weights[words][lacking]).all()
+    with pytest.raises(InputError, match="layers 2, the backbone 3"):
+        half_way(Backbone(**{**backbone.__dict__, "layers": 3}), begun)
+
+
+def test_joined_complaints_have_the_problems_of_both_and_hidden_pieces_keep_the_ends(backbone: Backbone) -> None:
+    posts = [
+        parse_example({"text": "haifunguki", "problems": ["outage"], "kind": "complaint"}),
+        parse_example({"text": "nimelipa", "problems": ["payment"], "kind": "complaint"}),
+        parse_example({"text": "asante sana", "problems": [], "kind": "praise"}),
+    ]
+    tokenizer = Tokenizer.from_str(tokenizer_json(backbone))
+    always = Recipe(joined_posts=1.0, hidden_pieces=1.0, vary_texts=False)
+    praised, joined = 0, []
+    for ids, mask, targets in _Batches(tokenizer, posts, always):
+        for row in range(len(ids)):
+            inner = ids[row][mask[row] == 1].tolist()
+            assert (inner[0], inner[-1]) == (0, 2)
+            assert set(inner[1:-1]) == {tokenizer.token_to_id("<unk>")}
+            praised += int(targets["kind"][row].sum())
+            joined.append(targets["problems"][row].tolist())
+    outage, payment = HEADS["problems"].index("outage"), HEADS["problems"].index("payment")
+    assert praised == 1  # of a joined post nothing but its problems is taught
+    assert sum(row[outage] == 1 or row[payment] == 1 for row in joined) == 2
 
 
 def test_an_unanswered_question_teaches_nothing() -> None:
