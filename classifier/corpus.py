@@ -90,7 +90,7 @@ def load_corpus(path: Path) -> list[Example]:
     """The examples of a JSONL file. Raises InputError with the line that is wrong."""
     examples = []
     try:
-        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        lines = [line for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     for number, line in enumerate(lines, 1):

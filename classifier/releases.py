@@ -39,8 +39,8 @@ MAX_MEMBERS = 16
 MAX_REDIRECTS = 5
 TIMEOUT_SECONDS = (10, 60)  # to connect, and between two pieces of the answer
 _BLOCK = 512
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
-_REFERENCE = re.compile(rf"({_NAME})@([0-9a-f]{{4,64}})")
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+_REFERENCE = re.compile(rf"({NAME})@([0-9a-f]{{4,64}})")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 

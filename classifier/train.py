@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import platform
 import random
+import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tokenizers
 import torch
 import transformers
 from tokenizers import Tokenizer
@@ -23,13 +26,15 @@ from classifier.auxiliary import LABELS_FILE, load_auxiliary
 from classifier.backbone import half_way, load_backbone, trim
 from classifier.card import model_card
 from classifier.checkpoint import read_network
-from classifier.corpus import HEADS, Example, load_corpus
-from classifier.evaluation import score
+from classifier.corpus import HEADS, SPLITS, Example, load_corpus
+from classifier.evaluation import EVERY_POST, score
 from classifier.export import export_model
+from classifier.files import clean
 from classifier.model import MAX_PIECES, load_model
 from classifier.network import PAD_ID, build_network, split_heads, tokenizer_json
+from classifier.releases import NAME
 from classifier.thresholds import fit_thresholds
-from data.errors import InputError
+from data.errors import InputError, RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,15 +89,13 @@ def train(
     training begins half-way between the backbone and that model, so that what it learnt is kept and what it learnt by heart is not
     (Ash and Adams 2020, "On warm-starting neural network training"); it must not have learnt from this corpus' dev or test part.
     Returns the model folder, `output/name`, with the weights, the tokenizer, the manifest, a model card and `training.json`
-    (the recipe, hashes of the data, versions, curves). Raises InputError where the corpus lacks a part.
+    (the recipe, hashes of the data, versions, curves). Raises InputError, before any work, where a file, the name or the
+    folder will not do, where the corpus lacks a part, or where a post of dev or test lacks an answer.
     """
     started = time.monotonic()
-    examples = [example for path in corpus for example in load_corpus(path)]
-    parts = {part: [example for example in examples if example.split == part] for part in ("train", "dev", "test")}
-    for part, members in parts.items():
-        if not members:
-            raise InputError(f"the corpus has no post whose split is {part}")
-    public, public_hashes = load_auxiliary(auxiliary, corpus[0].with_name(LABELS_FILE)) if auxiliary else ([], {})
+    folder = _new_folder(output, name)
+    parts = _parts(corpus)
+    public, public_hashes = load_auxiliary(auxiliary, _public_labels(corpus[0])) if auxiliary else ([], {})
     learnt = [*parts["train"], *public, *corrections]
     _seed(recipe.seed)
     say("reading the backbone")
@@ -132,20 +135,25 @@ def train(
 
     say("fitting thresholds and temperatures on dev")
     calibration = fit_thresholds(parts["dev"], predict(network, tokenizer, parts["dev"]))
-    folder = output / name
     say(f"writing {folder}")
     export_model(network, tokenizer_json(small), calibration, folder, name)
     record = {
         "recipe": asdict(recipe),
         "loss_weights": LOSS_WEIGHTS,
-        "data": {str(path.name): sha256(path.read_bytes()).hexdigest() for path in corpus} | public_hashes,
-        "parts": {part: _part_sha256(members) for part, members in parts.items()},
+        "data": {path.name: sha256(path.read_bytes()).hexdigest() for path in corpus} | public_hashes,
+        "parts": {part: _part_sha256(members) for part, members in (*parts.items(), ("corrections", corrections))},
         "posts": {part: len(members) for part, members in parts.items()}
         | {"public": len(public), "corrections": len(corrections)},
         "backbone_sha256": small.sha256,
         "start": None if start is None else {"model": start.id, "sha256": start.sha256},
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "numpy": np.__version__},
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "versions": {
+            "tracker": version("ecitizen-tracker"),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "tokenizers": tokenizers.__version__,
+            "numpy": np.__version__,
+        },
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {'bf16' if _has_bf16() else 'fp32'}",
         "seconds": round(time.monotonic() - started),
         "curve": curve,
     }
@@ -153,6 +161,48 @@ def train(
     say("scoring test")
     (folder / "README.md").write_text(model_card(load_model(folder), record, parts["test"]), encoding="utf-8")
     return folder
+
+
+def _new_folder(output: Path, name: str) -> Path:
+    if not re.fullmatch(NAME, name):
+        raise InputError("--name must be letters, digits, dots, dashes and underscores, such as mine_1")
+    folder = output / name
+    if folder.exists():
+        raise InputError(f"{folder} exists already: give another --name or --output")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{output} is no folder that can be made: {error.strerror}") from None
+    return folder
+
+
+def _parts(corpus: Sequence[Path]) -> dict[str, list[Example]]:
+    """The examples by split, their texts redacted as those that the model will read."""
+    if len({path.name for path in corpus}) < len(corpus):
+        raise InputError("two corpus files have one name, by which training.json tells them apart: rename one")
+    parts: dict[str, list[Example]] = {part: [] for part in SPLITS}
+    for path in corpus:
+        for number, example in enumerate(load_corpus(path), 1):
+            assert example.split is not None
+            lacking = [head for head in EVERY_POST if head not in example.labels]
+            if lacking and example.split != "train":
+                raise InputError(
+                    f"{path}, post {number}: {lacking[0]} is missing, which a post of {example.split} needs"
+                )
+            try:
+                parts[example.split].append(replace(example, text=clean(example.text)))
+            except RecordError as error:
+                raise InputError(f"{path}, post {number}: {error}") from None
+    for part, members in parts.items():
+        if not members:
+            raise InputError(f"the corpus has no post whose split is {part}")
+    return parts
+
+
+def _public_labels(corpus: Path) -> Path:
+    """Those beside the corpus, else the project's own."""
+    beside = corpus.with_name(LABELS_FILE)
+    return beside if beside.exists() else Path(__file__).parent.parent / "data" / "corpus" / LABELS_FILE
 
 
 def _part_sha256(examples: Sequence[Example]) -> str:
@@ -292,9 +342,12 @@ def _moving_mean(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], No
 
 def _precision() -> Any:
     """bf16 where the processor multiplies it; elsewhere it is emulated at a hundredth of the speed of fp32."""
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=_has_bf16())
+
+
+def _has_bf16() -> bool:
     capabilities = torch.cpu.get_capabilities()
-    fast = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast)
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def _epoch(

@@ -272,3 +272,54 @@ def test_a_label_that_is_not_in_the_guide_is_named_with_its_line(
     path.write_text("\n".join([*lines[:4], json.dumps(record), *lines[5:]]), encoding="utf-8")
     with pytest.raises(InputError, match=r"line 5.*rant.*complaint"):
         train([path], tmp_path, "m", RECIPE, backbone=backbone)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"text": "half a pair \ud83d"}, "surrogate"),
+        ({"split": "dev", "about": None}, "about is missing, which a post of dev needs"),
+        ({"split": "exam"}, "split must be one of"),
+    ],
+)
+def test_a_post_that_cannot_be_learnt_from_ends_training_before_it_begins(
+    change: dict[str, str | None], reason: str, corpus: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    lines = corpus.read_text(encoding="utf-8").splitlines()
+    path = tmp_path / "posts.jsonl"
+    path.write_text("\n".join([json.dumps(json.loads(lines[0]) | change), *lines[1:]]), encoding="utf-8")
+    with pytest.raises(InputError, match=reason):
+        train([path], tmp_path / "models", "m_1", RECIPE, backbone=backbone)
+    assert not (tmp_path / "models" / "m_1").exists()
+
+
+def test_a_name_a_folder_and_two_files_that_will_not_do_are_refused(
+    trained: Path, corpus: Path, backbone: Backbone, tmp_path: Path
+) -> None:
+    def refused(reason: str, *, files: list[Path], output: Path, name: str) -> None:
+        with pytest.raises(InputError, match=reason):
+            train(files, output, name, RECIPE, backbone=backbone)
+
+    refused("letters, digits", files=[corpus], output=tmp_path, name="a b/../x")
+    refused("exists already", files=[corpus], output=trained.parent, name=trained.name)
+    taken = tmp_path / "taken"
+    taken.write_text("", encoding="utf-8")
+    refused("no folder", files=[corpus], output=taken, name="m_1")
+    refused("rename one", files=[corpus, corpus], output=tmp_path, name="m_1")
+
+
+def test_what_a_corpus_holds_is_redacted_before_it_is_learnt(corpus: Path, backbone: Backbone, tmp_path: Path) -> None:
+    lines = corpus.read_text(encoding="utf-8").splitlines()
+    index = next(index for index, line in enumerate(lines) if json.loads(line)["split"] == "train")
+    paths = []
+    for name, text in (("with", "nipigie 0712 345 678 saa hii"), ("without", "nipigie <PHONE> saa hii")):
+        path = tmp_path / name / "posts.jsonl"
+        path.parent.mkdir()
+        changed = json.dumps(json.loads(lines[index]) | {"text": text})
+        path.write_text("\n".join([*lines[:index], changed, *lines[index + 1 :]]), encoding="utf-8")
+        paths.append(path)
+    recipe = Recipe(epochs=1, vocabulary=1_500)
+    made = [train([path], path.parent, "m_1", recipe, backbone=backbone) for path in paths]
+    records = [json.loads((each / "training.json").read_text(encoding="utf-8")) for each in made]
+    assert records[0]["parts"] == records[1]["parts"]
+    assert records[0]["data"] != records[1]["data"]

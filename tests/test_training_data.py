@@ -6,7 +6,9 @@ import csv
 import json
 import random
 import re
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,11 +17,8 @@ from hypothesis import strategies as st
 from classifier.augmentation import vary
 from classifier.auxiliary import AFRISENTI, NIGERIAN_ISP, SENTITEL, load_auxiliary, text_sha256
 from classifier.commands import default_corpus
-from classifier.corpus import HEADS, checked_labels
+from classifier.corpus import HEADS, checked_labels, load_corpus
 from data.errors import InputError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PLACEHOLDER = re.compile(r"<[A-Z]+>")
 
@@ -86,7 +85,7 @@ def test_public_posts_get_the_projects_labels_and_are_redacted(public: Path) -> 
     assert by_text["network is down, call me on <PHONE>"]["about"] == "dependency"
     assert len(examples) == 4
     assert {example.split for example in examples} == {"train"}
-    assert set(hashes) == {AFRISENTI, SENTITEL, NIGERIAN_ISP}
+    assert set(hashes) == {AFRISENTI, SENTITEL, NIGERIAN_ISP, "labels.jsonl"}
 
 
 @pytest.mark.parametrize("name", [AFRISENTI, SENTITEL, NIGERIAN_ISP])
@@ -100,6 +99,17 @@ def test_a_public_set_that_is_none_is_named(public: Path, name: str, content: by
         load_auxiliary(public, public / "labels.jsonl")
 
 
+@pytest.mark.parametrize("content", [None, b"not JSON\n", b'{"text_sha256": 1', b"[]\n", b'{"kind": "complaint"}\n'])
+def test_labels_of_public_posts_that_are_none_are_named(public: Path, content: bytes | None) -> None:
+    path = public / "labels.jsonl"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"labels\.jsonl cannot be read"):
+        load_auxiliary(public, path)
+
+
 def test_the_shipped_labels_of_public_posts_hold_no_text_and_follow_the_guide() -> None:
     lines = default_corpus().with_name("public_labels.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
@@ -108,3 +118,20 @@ def test_the_shipped_labels_of_public_posts_hold_no_text_and_follow_the_guide() 
     for record in records:
         assert set(record) <= allowed
         assert {"problems", "kind", "sentiment", "about"} <= set(checked_labels(record))
+
+
+def test_no_post_stands_in_two_parts_of_the_corpus_or_in_the_demo_as_a_near_copy() -> None:
+    script = Path(__file__).parent.parent / "benchmarks" / "near_copies.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "0 near-copies" in done.stdout
+
+
+def test_near_copies_are_found(tmp_path: Path) -> None:
+    copied = load_corpus(default_corpus())[0].text
+    assert len(copied.split()) > 6
+    path = tmp_path / "theirs.jsonl"
+    path.write_text(json.dumps({"text": f"{copied} jamani"}) + "\n", encoding="utf-8")
+    script = Path(__file__).parent.parent / "benchmarks" / "near_copies.py"
+    done = subprocess.run([sys.executable, str(script), str(path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, "theirs.jsonl" in done.stdout) == (1, True)
