@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from classifier.evaluation import SCORED, indicators, score_answers
+from classifier.evaluation import SCORED, indicators, score_answers, shown_score
 from classifier.labelling import label_texts
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def score_tables(name: str, model: Model, examples: Sequence[Example]) -> str:
     for head in SCORED:
         if head in scores:
             other = "micro_f1" if head == "problems" else "accuracy"
-            lines.append(f"| {head} | {_interval(scores[head], 'macro_f1')} | {_interval(scores[head], other)} |")
-    lines += ["", f"Calibration error of problems {_interval(scores['calibration'], 'problems_ece')}."]
+            lines.append(f"| {head} | {shown_score(scores[head], 'macro_f1')} | {shown_score(scores[head], other)} |")
+    lines += ["", f"Calibration error of problems {shown_score(scores['calibration'], 'problems_ece')}."]
     named = [
         (example.labels["lang"], label.lang)
         for example, label in zip(examples, labels, strict=True)
@@ -68,11 +68,11 @@ def score_tables(name: str, model: Model, examples: Sequence[Example]) -> str:
     for head in SCORED:
         for label, row in scores.get(head, {}).get("per_label", {}).items():
             lines.append(
-                f"| {head} | {label} | {row['precision']:.2f} | {row['recall']:.2f} | {_interval(row, 'f1')} | {row['support']} |"
+                f"| {head} | {label} | {row['precision']:.2f} | {row['recall']:.2f} | {shown_score(row, 'f1')} | {row['support']} |"
             )
     lines += ["", "| language | posts | problems macro | kind | sentiment | about |", "|---|---|---|---|---|---|"]
     for lang, part in scores.get("by_lang", {}).items():
-        cells = [_interval(part[head], "macro_f1") for head in ("problems", "kind", "sentiment", "about")]
+        cells = [shown_score(part[head], "macro_f1") for head in ("problems", "kind", "sentiment", "about")]
         lines.append(f"| {lang} | {part['n']} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -92,8 +92,3 @@ def _where(right: Sequence[bool], unsure: Sequence[bool], wanted: bool) -> list[
 
 def _share(right: Sequence[bool]) -> str:
     return f"{sum(right) / len(right):.1%}" if right else "none"
-
-
-def _interval(scores: Mapping[str, Any], name: str) -> str:
-    low, high = scores[f"{name}_ci95"]
-    return f"{scores[name]:.3f} [{low:.3f}, {high:.3f}]"

@@ -321,6 +321,8 @@ def _report(
 
 
 def _show_scores(result: dict[str, Any], answers: Path | None) -> None:
+    from classifier.evaluation import shown_score
+
     told = f"{result['model']}, {result['posts_per_second']:.0f} posts a second" if answers is None else answers.name
     typer.echo(f"{result['n']:,} posts, {told}")
     if "synthetic_posts" in result:
@@ -328,11 +330,8 @@ def _show_scores(result: dict[str, Any], answers: Path | None) -> None:
     for head in ("problems", "kind", "sentiment", "about", "status", "scope"):
         if head in result:
             scores = result[head]
-            low, high = scores["macro_f1_ci95"]
             other, name = ("micro_f1", "micro F1") if head == "problems" else ("accuracy", "accuracy")
-            typer.echo(
-                f"{head:<10} macro F1 {scores['macro_f1']:.3f} [{low:.3f}, {high:.3f}]  {name} {scores[other]:.3f}"
-            )
+            typer.echo(f"{head:<10} macro F1 {shown_score(scores, 'macro_f1')}  {name} {shown_score(scores, other)}")
             for label, row in scores["per_label"].items():
                 typer.echo(
                     f"  {label:<14} P {row['precision']:.2f}  R {row['recall']:.2f}  F1 {row['f1']:.2f}  of {row['support']}"

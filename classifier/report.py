@@ -168,12 +168,16 @@ def _score(scores: Mapping[str, Any], name: str, digits: int = 2) -> str:
     """The value and its interval."""
     if name not in scores:
         return "<td></td>"
+    if scores[name] is None:
+        return '<td class="soft">none occurs</td>'
     low, high = scores[f"{name}_ci95"]
     return f'<td>{scores[name]:.3f} <span class="unit">{low:.{digits}f} to {high:.{digits}f}</span></td>'
 
 
 def _whisker(scores: Mapping[str, Any], name: str) -> str:
     """The interval as a line and the value as a dot on a scale from 0 to 1."""
+    if scores[name] is None:
+        return "<td></td>"
     low, high = scores[f"{name}_ci95"]
     width, pad = 180, 6
 
