@@ -27,6 +27,7 @@ GRAPH_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "mod
 PRECISION = "int8 products (7-bit weights), float32 elsewhere"
 MAX_PIECES = 256
 BATCH_PIECES = 4_096
+LABELS = sum(map(len, HEADS.values()))
 _PADDING_STEP = 8
 
 
@@ -55,12 +56,25 @@ class Model:
         """NAME@SHA256-12, as labels carry it."""
         return f"{self.manifest['name']}@{self.sha256[:12]}"
 
+    def read_file(self, name: str) -> bytes:
+        """The bytes of one of its files. Raises ModelError where they are not those of the manifest."""
+        try:
+            content = (self.folder / name).read_bytes()
+        except (OSError, ValueError):  # a NUL in the name is a ValueError
+            raise ModelError(f"{self.folder} lacks {name}; get the model anew") from None
+        if sha256(content).hexdigest() != self.manifest["files"][name]:
+            raise ModelError(
+                f"{self.folder / name} is damaged or foreign: its SHA-256 is not the manifest's; get the model anew"
+            )
+        return content
+
     @cached_property
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
+        content = self.read_file(TOKENIZER_FILE)
         try:
-            tokenizer = Tokenizer.from_file(str(self.folder / TOKENIZER_FILE))
+            tokenizer = Tokenizer.from_buffer(content)
         except Exception as error:  # the library raises nothing narrower
             raise ModelError(f"{self.folder / TOKENIZER_FILE} is no tokenizer; get the model anew") from error
         tokenizer.enable_truncation(self.manifest["max_pieces"])
@@ -76,8 +90,12 @@ class Model:
         if self.threads is not None:
             options.intra_op_num_threads = self.threads
         path = self.folder / GRAPH_FILE
+        # The hash covers the graph alone. Weights that it names in other files are sought below a file, where nothing is;
+        # else those of the working directory would do.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path))
+        content = self.read_file(GRAPH_FILE)
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's errors have no common class but this
             raise ModelError(f"{path} is no graph that this ONNX Runtime runs; get the model anew") from error
         outputs = session.get_outputs()
@@ -98,7 +116,7 @@ class Model:
         by_length: dict[int, list[int]] = {}
         for index, ids in enumerate(encodings):
             by_length.setdefault(-(-len(ids) // _PADDING_STEP) * _PADDING_STEP, []).append(index)
-        logits = np.empty((len(texts), sum(map(len, HEADS.values()))), dtype=np.float32)
+        logits = np.empty((len(texts), LABELS), dtype=np.float32)
         done = 0
         for length, members in sorted(by_length.items()):
             size = max(1, BATCH_PIECES // length)
@@ -115,8 +133,18 @@ class Model:
         for index, row in enumerate(rows):
             ids[index, : len(row)] = row
             mask[index, : len(row)] = 1
-        (logits,) = self._session.run(None, {"ids": ids, "mask": mask})
-        return np.asarray(logits, dtype=np.float32)
+        session, path = self._session, self.folder / GRAPH_FILE
+        try:
+            logits = np.asarray(session.run(None, {"ids": ids, "mask": mask})[0], dtype=np.float32)
+        except Exception as error:  # the runtime's errors have no common class but this
+            raise ModelError(
+                f"{path} failed on {length} pieces ({type(error).__name__}); get the model anew"
+            ) from error
+        if logits.shape != (len(rows), LABELS):
+            raise ModelError(f"{path} does not give one number for each of the {LABELS} labels; get the model anew")
+        if not np.isfinite(logits).all():
+            raise ModelError(f"{path} gives what is no number; get the model anew")
+        return logits
 
     def _calibrated(self, logits: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
         result, start = {}, 0
@@ -132,7 +160,7 @@ class Model:
 def load_model(folder: Path | None = None, *, threads: int | None = None) -> Model:
     """The model of a folder, or the one that ships.
 
-    Raises ModelError where a file is missing or is not the manifest's, or where the labels are not the guide's.
+    Raises ModelError where the manifest is not whole, a file is missing or is not the manifest's, or the labels are not the guide's.
     """
     folder = folder or default_model_folder()
     try:
@@ -140,7 +168,7 @@ def load_model(folder: Path | None = None, *, threads: int | None = None) -> Mod
         manifest = json.loads(content)
     except FileNotFoundError:
         raise ModelError(f"{folder} is not a model folder: it has no {MANIFEST_FILE}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{folder / MANIFEST_FILE} cannot be read: {error}") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError(f"{folder} holds a model of another format; this tracker reads format {FORMAT}")
@@ -148,14 +176,10 @@ def load_model(folder: Path | None = None, *, threads: int | None = None) -> Mod
         raise ModelError(f"{folder} answers with other labels than the annotation guide has; train it anew")
     if not _is_whole(manifest):
         raise ModelError(f"{folder / MANIFEST_FILE} is incomplete or damaged; get the model anew")
-    for name, expected in manifest["files"].items():
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder} lacks {name}; get the model anew")
-        if file_sha256(folder / name) != expected:
-            raise ModelError(
-                f"{folder / name} is damaged or foreign: its SHA-256 is not the manifest's; get the model anew"
-            )
-    return Model(folder, manifest, sha256(content).hexdigest(), threads)
+    model = Model(folder, manifest, sha256(content).hexdigest(), threads)
+    for name in manifest["files"]:
+        model.read_file(name)
+    return model
 
 
 def _is_whole(manifest: dict[str, Any]) -> bool:
@@ -166,7 +190,8 @@ def _is_whole(manifest: dict[str, Any]) -> bool:
         return (
             all(0 < temperature < np.inf for temperature in temperatures)
             and all(0 <= share <= 1 for share in shares)
-            and manifest["max_pieces"] > 0
+            and isinstance(manifest["max_pieces"], int)
+            and 8 <= manifest["max_pieces"] <= 512
             and isinstance(manifest["name"], str)
             and isinstance(manifest["runtime"], str)
             # Without their hashes any graph would do.
