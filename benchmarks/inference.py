@@ -51,7 +51,7 @@ def main() -> None:
     texts = sorted({example.text for example in load_corpus(default_corpus())})
     random.Random(SEED).shuffle(texts)
     texts = texts[: options.posts]
-    pieces = [len(encoding.ids) for encoding in model._tokenizer.encode_batch(texts)]
+    pieces = [len(reading.ids) for reading in model.read(texts)]
     print(f"{_processor()}; {os.cpu_count()} cores; onnxruntime {onnxruntime.__version__}, torch {torch.__version__}")
     print(f"{model.id}; {len(texts):,} distinct posts of {np.mean(pieces):.1f} pieces; seed {SEED}\n")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from classifier.evaluation import SCORED, indicators, score_answers, shown_score
 from classifier.labelling import label_texts
+from classifier.model import FOREIGN_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,10 @@ the annotation guide. For counting complaints over time, not for judging a perso
 - Recipe, data hashes, versions and the whole curve: `training.json` (seed {recipe["seed"]}, {recipe["epochs"]} epochs,
   {record["seconds"] // 60} minutes on {record["machine"]}).{begun}
 - Runtime: {model.manifest["runtime"]}, {model.manifest["precision"]}; reads the first {model.manifest["max_pieces"]} pieces.
-- Unsure: below a confidence of {model.manifest["unsure_below"]:.2f}, fitted on dev.
+- Unsure: below a confidence of {model.manifest["unsure_below"]:.2f}, fitted on dev; and whatever its confidence, a post
+  that is longer than what is read, one whose language is `other`, and one of whose pieces {FOREIGN_SHARE:.0%} or more are unknown.
+- The language `other` is a test of script: a text without a word in Latin letters. French, German or Spanish is read
+  as if it were `en`, `sw` or `mixed`, and labelled so.
 
 {score_tables("The corpus' test part", model, test)}"""
 

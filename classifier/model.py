@@ -28,6 +28,8 @@ PRECISION = "int8 products (7-bit weights), float32 elsewhere"
 MAX_PIECES = 256
 BATCH_PIECES = 4_096
 LABELS = sum(map(len, HEADS.values()))
+PIECE_CHARACTERS = 16  # the longest piece has so many: what lies behind is cut off before it costs time and memory
+FOREIGN_SHARE = 0.2  # of pieces that are unknown, from which up a text is not one that the model can read
 _PADDING_STEP = 8
 
 
@@ -39,6 +41,14 @@ def file_sha256(path: Path) -> str:
 def default_model_folder() -> Path:
     """The model that ships with the tracker."""
     return Path(str(files("classifier").joinpath("models", DEFAULT_MODEL_NAME)))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The ids of a text's pieces, and whether they are the whole text in pieces that the model knows."""
+
+    ids: list[int]
+    is_whole: bool
 
 
 @dataclass(frozen=True)
@@ -103,26 +113,34 @@ class Model:
             raise ModelError(f"{path} is a graph for another purpose; get the model anew")
         return session
 
-    def probabilities(
-        self, texts: Sequence[str], progress: Callable[[int], None] = lambda _done: None
-    ) -> dict[str, NDArray[np.float64]]:
-        """(texts, labels) for each head, calibrated; a text's row does not depend on the others.
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        """What the model reads of each text: its first `max_pieces` pieces."""
+        limit = self.manifest["max_pieces"] * PIECE_CHARACTERS
+        unknown = self._tokenizer.token_to_id("<unk>")
+        readings = []
+        for text, encoding in zip(texts, self._tokenizer.encode_batch([text[:limit] for text in texts]), strict=True):
+            is_whole = len(text) <= limit and not encoding.overflowing
+            pieces = encoding.special_tokens_mask.count(0)
+            is_known = encoding.ids.count(unknown) < FOREIGN_SHARE * pieces
+            readings.append(Reading(encoding.ids, is_whole and is_known))
+        return readings
 
-        Texts longer than `max_pieces` are read up to there.
-        """
-        encodings = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
+    def probabilities(
+        self, readings: Sequence[Reading], progress: Callable[[int], None] = lambda _done: None
+    ) -> dict[str, NDArray[np.float64]]:
+        """(texts, labels) for each head, calibrated; a text's row does not depend on the others."""
         # Texts are padded to a multiple of 8 pieces and batched with those of the same padded length alone: what a
         # row holds, padding included, is then decided by its own text.
         by_length: dict[int, list[int]] = {}
-        for index, ids in enumerate(encodings):
-            by_length.setdefault(-(-len(ids) // _PADDING_STEP) * _PADDING_STEP, []).append(index)
-        logits = np.empty((len(texts), LABELS), dtype=np.float32)
+        for index, reading in enumerate(readings):
+            by_length.setdefault(-(-len(reading.ids) // _PADDING_STEP) * _PADDING_STEP, []).append(index)
+        logits = np.empty((len(readings), LABELS), dtype=np.float32)
         done = 0
         for length, members in sorted(by_length.items()):
             size = max(1, BATCH_PIECES // length)
             for start in range(0, len(members), size):
                 some = members[start : start + size]
-                logits[some] = self._run([encodings[index] for index in some], length)
+                logits[some] = self._run([readings[index].ids for index in some], length)
                 done += len(some)
                 progress(done)
         return self._calibrated(logits)

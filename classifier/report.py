@@ -469,7 +469,7 @@ def _unsure_mark(flags: Sequence[bool | None], hits: Sequence[bool]) -> tuple[st
             told.append(f"{sum(some) / len(some):.0%} of the {what}")
     return (
         f'<line class="ideal" x1="{x}" x2="{x}" y1="{bottom}" y2="{top}"/>',
-        f"The dashed line is the threshold in use: {unsure:,} of {len(flags):,} posts ({1 - share:.0%}) are marked unsure. "
+        f"The dashed line is where the share that is not marked unsure ends: {unsure:,} of {len(flags):,} posts ({1 - share:.0%}) are marked unsure. "
         f"Right by the first row of the table: {', '.join(told)}.",
     )
 

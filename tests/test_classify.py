@@ -18,7 +18,8 @@ from classifier.corpus import HEADS, Example
 from classifier.evaluation import score_answers, score_head
 from classifier.gazetteer import find_services
 from classifier.labelling import label_texts
-from classifier.model import Model, default_model_folder, load_model
+from classifier.model import PIECE_CHARACTERS, Model, default_model_folder, load_model
+from classifier.thresholds import confidence
 from data.errors import ModelError
 from data.labels import ABOUTS, KINDS, PROBLEMS, SENTIMENTS
 
@@ -75,7 +76,8 @@ def test_a_text_is_labelled_alike_whatever_stands_beside_it(model: Model, texts:
 
 
 def test_probabilities_do_not_depend_on_threads(texts: list[str]) -> None:
-    one, two = (load_model(threads=threads).probabilities(texts[:80]) for threads in (1, 2))
+    models = [load_model(threads=threads) for threads in (1, 2)]
+    one, two = (each.probabilities(each.read(texts[:80])) for each in models)
     assert all((one[head] == two[head]).all() for head in HEADS)
 
 
@@ -94,6 +96,43 @@ def test_odd_texts_get_an_answer(model: Model, text: str) -> None:
     assert labels.kind in KINDS
     if text in {"", "😡😡😡", "система не работает", "系统坏了"}:
         assert labels.lang == "other"
+
+
+LONG = "nimelipa pesa lakini bado inasema unpaid na hakuna anayejibu " * 60
+PLAIN = "ecitizen iko down tena, haifunguki kabisa"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "система не работает уже третий день",
+        "系统坏了",
+        "ecitizen 系统 坏了 登录 失败",
+        LONG,
+        PLAIN + " " * 5_000 + "!",
+    ],
+)
+def test_what_the_model_cannot_read_or_did_not_read_to_its_end_is_unsure(model: Model, text: str) -> None:
+    (labels,) = label_texts(model, [text])
+    assert labels.unsure
+
+
+def test_a_text_that_is_read_whole_is_unsure_by_its_confidence_alone(model: Model, texts: list[str]) -> None:
+    ordinary = [PLAIN, f"{PLAIN} 😡", *texts]
+    confident = confidence(model.probabilities(model.read(ordinary))) >= model.manifest["unsure_below"]
+    labels = label_texts(model, ordinary)
+    assert [label.unsure for label in labels if label.lang != "other"] == [
+        not is_confident for is_confident, label in zip(confident, labels, strict=True) if label.lang != "other"
+    ]
+    assert not any(label.unsure for label in labels[:2])
+
+
+def test_a_long_text_is_labelled_by_its_beginning_and_no_more_of_it_is_split(model: Model) -> None:
+    (beginning,), (whole,) = model.read([LONG]), model.read([LONG * 15])
+    assert beginning.ids == whole.ids and len(whole.ids) == model.manifest["max_pieces"]
+    assert not whole.is_whole
+    longest = max(len(piece) for piece, _ in json.loads(model.read_file("tokenizer.json"))["model"]["vocab"])
+    assert longest <= PIECE_CHARACTERS
 
 
 def test_services_are_found_by_their_longest_name() -> None:
