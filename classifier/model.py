@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,16 @@ class Model:
     def id(self) -> str:
         """NAME@SHA256-12, as labels carry it."""
         return f"{self.manifest['name']}@{self.sha256[:12]}"
+
+    def runtime_warning(self) -> str | None:
+        """What to say where the runtime that is installed is not the one that its labels are promised to come from."""
+        installed = f"onnxruntime {version('onnxruntime')}"
+        if self.manifest["runtime"] == installed:
+            return None
+        return (
+            f"{self.id} was made for {self.manifest['runtime']}, and {installed} is installed: scores can differ a little; "
+            "for the same to the last bit install that version"
+        )
 
     def read_file(self, name: str) -> bytes:
         """The bytes of one of its files. Raises ModelError where they are not those of the manifest."""

@@ -14,12 +14,14 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from classifier.commands import runtime_check
 from classifier.corpus import HEADS, Example
 from classifier.evaluation import score_answers, score_head
 from classifier.gazetteer import find_services
 from classifier.labelling import label_texts
 from classifier.model import PIECE_CHARACTERS, Model, default_model_folder, load_model
 from classifier.thresholds import confidence
+from data.commands import ROOM_CHECKS
 from data.errors import ModelError
 from data.labels import ABOUTS, KINDS, PROBLEMS, SENTIMENTS
 
@@ -274,6 +276,16 @@ def test_a_piece_that_the_graph_does_not_know_ends_in_one_line(copied: Path) -> 
     content = json.dumps(tokenizer).encode()
     with pytest.raises(ModelError, match="failed on 8 pieces"):
         label_texts(load_model(rewrite(copied, {"tokenizer.json": content})), ["zzzqqq"])
+
+
+def test_another_runtime_than_the_models_is_said_once(tracker: Tracker, copied: Path) -> None:
+    rewrite(copied, runtime="onnxruntime 0.0.1")
+    done = tracker("classify", "ecitizen iko down", "asante", "--model", copied)
+    assert done.returncode == 0
+    assert done.stderr.count("was made for onnxruntime 0.0.1") == 1
+    check = runtime_check(copied)
+    assert (check["name"], check["state"]) == ("runtime", "warning")
+    assert runtime_check in ROOM_CHECKS and runtime_check()["name"] == "runtime"
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
