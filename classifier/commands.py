@@ -363,7 +363,7 @@ def _show_scores(result: dict[str, Any], answers: Path | None) -> None:
                 typer.echo(
                     f"  {label:<14} P {row['precision']:.2f}  R {row['recall']:.2f}  F1 {row['f1']:.2f}  of {row['support']}"
                 )
-    if "calibration" in result:
+    if "problems_ece" in result.get("calibration", {}):
         typer.echo(f"calibration error of problems {result['calibration']['problems_ece']:.3f}")
     for head, measures in result.get("against", {}).items():
         for average, row in measures.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classifier.corpus import HEADS, Example
+from data.labels import confidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -239,7 +240,7 @@ def sureness(answer: Answer) -> float | None:
     if not answer.get("scores") or answer.get("kind_score") is None or answer.get("about_score") is None:
         return None
     problems = np.array(list(answer["scores"].values()), float)
-    return float(np.maximum(problems, 1 - problems).prod() * answer["kind_score"] * answer["about_score"])
+    return float(confidence(problems, answer["kind_score"], answer["about_score"]))
 
 
 def right(head: str, label: Any, told: Any) -> bool:

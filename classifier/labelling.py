@@ -9,7 +9,7 @@ import numpy as np
 
 from classifier.corpus import HEADS
 from classifier.gazetteer import find_services
-from classifier.thresholds import confidence
+from data.labels import confidence
 from data.store import Labels
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def label_texts(
         return [by_text[text] for text in texts]
     readings = model.read(distinct)
     probabilities = model.probabilities(readings, progress)
-    sureness = confidence(probabilities)
+    sureness = confidence(
+        probabilities["problems"], probabilities["kind"].max(axis=1), probabilities["about"].max(axis=1)
+    )
     thresholds = [model.manifest["thresholds"][problem] for problem in HEADS["problems"]]
     for row, text in enumerate(distinct):
         best = {

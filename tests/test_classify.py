@@ -20,10 +20,9 @@ from classifier.evaluation import score_answers, score_head
 from classifier.gazetteer import find_services
 from classifier.labelling import label_texts
 from classifier.model import PIECE_CHARACTERS, Model, default_model_folder, load_model
-from classifier.thresholds import confidence
 from data.commands import ROOM_CHECKS
 from data.errors import ModelError
-from data.labels import ABOUTS, KINDS, PROBLEMS, SENTIMENTS
+from data.labels import ABOUTS, KINDS, PROBLEMS, SENTIMENTS, confidence
 
 if TYPE_CHECKING:
     import subprocess
@@ -121,7 +120,11 @@ def test_what_the_model_cannot_read_or_did_not_read_to_its_end_is_unsure(model: 
 
 def test_a_text_that_is_read_whole_is_unsure_by_its_confidence_alone(model: Model, texts: list[str]) -> None:
     ordinary = [PLAIN, f"{PLAIN} 😡", *texts]
-    confident = confidence(model.probabilities(model.read(ordinary))) >= model.manifest["unsure_below"]
+    told = model.probabilities(model.read(ordinary))
+    confident = (
+        confidence(told["problems"], told["kind"].max(axis=1), told["about"].max(axis=1))
+        >= model.manifest["unsure_below"]
+    )
     labels = label_texts(model, ordinary)
     assert [label.unsure for label in labels if label.lang != "other"] == [
         not is_confident for is_confident, label in zip(confident, labels, strict=True) if label.lang != "other"
