@@ -43,7 +43,7 @@ def main() -> None:
         for column, (name, order) in enumerate(orders.items()):
             threads = 1 + (row + column) % 2
             model = load_model(threads=threads)
-            table = model.probabilities([texts[index] for index in order])
+            table = model.probabilities(model.read([texts[index] for index in order]))
             scores = np.empty((len(texts), sum(map(len, HEADS.values()))))
             scores[order] = np.concatenate([table[head] for head in HEADS], axis=1)
             digest = sha256(scores.tobytes()).hexdigest()

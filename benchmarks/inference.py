@@ -4,7 +4,7 @@
 
 One run, one machine: (a) transformers.pipeline one post at a time, (b) the same in batches of 32, (c) this project end to
 end on distinct texts, tokenising included, (d) the bound of the bare matrix products in the model's own precision. Then
-the agreement of the labels with the fp32 checkpoint, and the peak memory of `tracker classify --input` at three lengths.
+the agreement of the labels with the fp32 checkpoint, the cold start of `tracker classify TEXT`, and the peak memory of `tracker classify --input` at three lengths.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import json
 import os
 import platform
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +34,14 @@ from classifier.commands import default_corpus
 from classifier.corpus import HEADS, load_corpus
 from classifier.labelling import label_texts
 from classifier.model import BATCH_PIECES, Model, load_model
-from classifier.thresholds import sigmoid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
 SEED = 20_260_305
+COLD_STARTS = 5
 SLOW_POSTS = 150  # the pipeline one by one is slow, and its rate does not change
 
 
@@ -51,7 +55,7 @@ def main() -> None:
     texts = sorted({example.text for example in load_corpus(default_corpus())})
     random.Random(SEED).shuffle(texts)
     texts = texts[: options.posts]
-    pieces = [len(encoding.ids) for encoding in model._tokenizer.encode_batch(texts)]
+    pieces = [len(reading.ids) for reading in model.read(texts)]
     print(f"{_processor()}; {os.cpu_count()} cores; onnxruntime {onnxruntime.__version__}, torch {torch.__version__}")
     print(f"{model.id}; {len(texts):,} distinct posts of {np.mean(pieces):.1f} pieces; seed {SEED}\n")
 
@@ -90,7 +94,8 @@ def main() -> None:
         }
         for key, name in names.items():
             print(f"| ({key}) {name} | {rates[key]:.0f} | {rates['c'] / rates[key]:.2f} |")
-        _agreement(model, network, tokenizer, texts)
+        _agreement(model, network, texts)
+    _cold_start(texts[0])
     _memory(texts)
 
 
@@ -145,40 +150,46 @@ def _bound(config: Any, mean_pieces: float) -> float:
     return BATCH_PIECES / (seconds * config.num_hidden_layers) / mean_pieces
 
 
-def _agreement(model: Model, network: Any, tokenizer: Any, texts: list[str]) -> None:
+@dataclass(frozen=True)
+class _InFp32(Model):
+    """A model whose logits come from its checkpoint, and everything else from the same code."""
+
+    network: Any = None
+
+    def _run(self, rows: Sequence[Sequence[int]], length: int) -> NDArray[np.float32]:
+        ids = torch.ones((len(rows), length), dtype=torch.int64)
+        mask = torch.zeros((len(rows), length), dtype=torch.int64)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
+            mask[index, : len(row)] = 1
+        with torch.no_grad():
+            logits = self.network(input_ids=ids, attention_mask=mask).logits * mask.unsqueeze(-1)
+        return np.asarray(logits.sum(1) / mask.sum(1, keepdim=True), dtype=np.float32)
+
+
+def _agreement(model: Model, network: Any, texts: list[str]) -> None:
     """Labels of the model against those of its own weights in fp32, by the same thresholds."""
     ours = label_texts(model, texts)
-    rows = []
-    with torch.no_grad():
-        for start in range(0, len(texts), 32):
-            batch = tokenizer(
-                texts[start : start + 32],
-                padding=True,
-                truncation=True,
-                max_length=model.manifest["max_pieces"],
-                return_tensors="pt",
-            )
-            mask = batch["attention_mask"].unsqueeze(-1).float()
-            logits = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
-            rows.append(((logits * mask).sum(1) / mask.sum(1)).numpy())
-    logits = np.concatenate(rows)
-    print("\n| labels equal to the fp32 checkpoint's | share |\n|---|---|")
-    cuts = np.array([model.manifest["thresholds"][problem] for problem in HEADS["problems"]])
-    start, equal, decisions = 0, 0, 0
-    for head, labels in HEADS.items():
-        part = logits[:, start : start + len(labels)]
-        start += len(labels)
-        if head == "problems":
-            theirs = np.round(sigmoid(part / model.manifest["temperatures"]["problems"]), 4) >= cuts
-            mine = np.array([[label in each.problems for label in labels] for each in ours])
-            same = theirs == mine
-        elif head in {"kind", "sentiment", "about"}:
-            same = np.array([labels[best] for best in part.argmax(1)]) == np.array([getattr(e, head) for e in ours])
-        else:
-            continue
-        equal, decisions = equal + int(same.sum()), decisions + same.size
-        print(f"| {head} | {same.mean():.4f} |")
-    print(f"| all of these decisions | {equal / decisions:.4f} |")
+    theirs = label_texts(_InFp32(model.folder, model.manifest, model.sha256, network=network), texts)
+    same = {
+        name: np.array([getattr(one, name) == getattr(other, name) for one, other in zip(ours, theirs, strict=True)])
+        for name in (*HEADS, "unsure")
+    }
+    print("\n| posts labelled as by the fp32 checkpoint | share |\n|---|---|")
+    print(f"| in every label | {np.all(list(same.values()), axis=0).mean():.4f} |")
+    for name, equal in same.items():
+        print(f"| in {name} | {equal.mean():.4f} |")
+
+
+def _cold_start(text: str) -> None:
+    command = [sys.executable, "-m", "tracker", "classify", text]
+    seconds = []
+    for _ in range(1 + COLD_STARTS):
+        started = time.perf_counter()
+        subprocess.run(command, capture_output=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    median = statistics.median(seconds[1:])  # the first reads the files from the disk
+    print(f"\n`tracker classify TEXT`, start included: {median:.2f} s, median of {COLD_STARTS} after one")
 
 
 def _memory(texts: list[str]) -> None:

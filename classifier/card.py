@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from classifier.evaluation import SCORED, indicators, score_answers
+from classifier.evaluation import SCORED, indicators, score_answers, shown_score
 from classifier.labelling import label_texts
+from classifier.model import FOREIGN_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +37,10 @@ the annotation guide. For counting complaints over time, not for judging a perso
 - Recipe, data hashes, versions and the whole curve: `training.json` (seed {recipe["seed"]}, {recipe["epochs"]} epochs,
   {record["seconds"] // 60} minutes on {record["machine"]}).{begun}
 - Runtime: {model.manifest["runtime"]}, {model.manifest["precision"]}; reads the first {model.manifest["max_pieces"]} pieces.
-- Unsure: below a confidence of {model.manifest["unsure_below"]:.2f}, fitted on dev.
+- Unsure: below a confidence of {model.manifest["unsure_below"]:.2f}, fitted on dev; and whatever its confidence, a post
+  that is longer than what is read, one whose language is `other`, and one of whose pieces {FOREIGN_SHARE:.0%} or more are unknown.
+- The language `other` is a test of script: a text without a word in Latin letters. French, German or Spanish is read
+  as if it were `en`, `sw` or `mixed`, and labelled so.
 
 {score_tables("The corpus' test part", model, test)}"""
 
@@ -49,8 +53,8 @@ def score_tables(name: str, model: Model, examples: Sequence[Example]) -> str:
     for head in SCORED:
         if head in scores:
             other = "micro_f1" if head == "problems" else "accuracy"
-            lines.append(f"| {head} | {_interval(scores[head], 'macro_f1')} | {_interval(scores[head], other)} |")
-    lines += ["", f"Calibration error of problems {_interval(scores['calibration'], 'problems_ece')}."]
+            lines.append(f"| {head} | {shown_score(scores[head], 'macro_f1')} | {shown_score(scores[head], other)} |")
+    lines += ["", f"Calibration error of problems {shown_score(scores['calibration'], 'problems_ece')}."]
     named = [
         (example.labels["lang"], label.lang)
         for example, label in zip(examples, labels, strict=True)
@@ -68,11 +72,11 @@ def score_tables(name: str, model: Model, examples: Sequence[Example]) -> str:
     for head in SCORED:
         for label, row in scores.get(head, {}).get("per_label", {}).items():
             lines.append(
-                f"| {head} | {label} | {row['precision']:.2f} | {row['recall']:.2f} | {_interval(row, 'f1')} | {row['support']} |"
+                f"| {head} | {label} | {row['precision']:.2f} | {row['recall']:.2f} | {shown_score(row, 'f1')} | {row['support']} |"
             )
     lines += ["", "| language | posts | problems macro | kind | sentiment | about |", "|---|---|---|---|---|---|"]
     for lang, part in scores.get("by_lang", {}).items():
-        cells = [_interval(part[head], "macro_f1") for head in ("problems", "kind", "sentiment", "about")]
+        cells = [shown_score(part[head], "macro_f1") for head in ("problems", "kind", "sentiment", "about")]
         lines.append(f"| {lang} | {part['n']} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -92,8 +96,3 @@ def _where(right: Sequence[bool], unsure: Sequence[bool], wanted: bool) -> list[
 
 def _share(right: Sequence[bool]) -> str:
     return f"{sum(right) / len(right):.1%}" if right else "none"
-
-
-def _interval(scores: Mapping[str, Any], name: str) -> str:
-    low, high = scores[f"{name}_ci95"]
-    return f"{scores[name]:.3f} [{low:.3f}, {high:.3f}]"

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from data.commands import ROOM_CHECKS
 from data.console import StopSignal, one_line_errors, print_json, progress_bar, say, set_up_logs
 from data.errors import InputError, TrackerError
 from data.official import NAIROBI
@@ -59,19 +60,46 @@ def classify(
     """Say what posts complain of: texts given, a file, or what the store has not labelled yet."""
     set_up_logs()
     with one_line_errors():
-        from classifier.releases import find_model
-
         if texts and input_:
             raise InputError("give texts or --input, not both")
         if input_ is None and output is not None:
             raise InputError("--output goes with --input")
-        loaded = find_model(model)
+        loaded = _loaded(model)
         if texts:
             _classify_texts(loaded, texts, as_json)
         elif input_ is not None:
             _classify_file(loaded, input_, output, as_json)
         else:
             _classify_store(loaded, every, as_json)
+
+
+def _loaded(reference: str | None) -> Model:
+    """The model that is to label, with a warning where another runtime than its own is installed."""
+    from classifier.releases import find_model
+
+    model = find_model(reference)
+    if warning := model.runtime_warning():
+        say(f"warning: {warning}")
+    return model
+
+
+def runtime_check(folder: Path | None = None) -> dict[str, Any]:
+    """What `doctor` says of the model that ships, or of that of a folder, and the runtime that is installed."""
+    from classifier.model import load_model
+
+    try:
+        model = load_model(folder)
+    except TrackerError as error:
+        return {"name": "runtime", "state": "failed", "says": str(error)}
+    warning = model.runtime_warning()
+    return {
+        "name": "runtime",
+        "state": "warning" if warning else "ok",
+        "says": warning or f"{model.manifest['runtime']}, for which {model.id} was made",
+    }
+
+
+ROOM_CHECKS.append(runtime_check)
 
 
 def _classify_texts(model: Model, texts: list[str], as_json: bool) -> None:
@@ -231,7 +259,6 @@ def evaluate(
     with one_line_errors():
         from classifier.evaluation import compare, score_answers
         from classifier.files import check_place, column_names, read_labelled, read_predictions, write_whole
-        from classifier.releases import find_model
 
         if answers is not None and (model is not None or predictions is not None):
             raise InputError("--answers takes the model's place: give it without --model and --predictions")
@@ -248,7 +275,7 @@ def evaluate(
         if answers is not None:
             told = read_predictions(answers, posts)
         else:
-            loaded = find_model(model)
+            loaded = _loaded(model)
             told, rate = _answers_of(loaded, posts)
         result: dict[str, Any] = {
             "n": len(told),
@@ -321,6 +348,8 @@ def _report(
 
 
 def _show_scores(result: dict[str, Any], answers: Path | None) -> None:
+    from classifier.evaluation import shown_score
+
     told = f"{result['model']}, {result['posts_per_second']:.0f} posts a second" if answers is None else answers.name
     typer.echo(f"{result['n']:,} posts, {told}")
     if "synthetic_posts" in result:
@@ -328,16 +357,13 @@ def _show_scores(result: dict[str, Any], answers: Path | None) -> None:
     for head in ("problems", "kind", "sentiment", "about", "status", "scope"):
         if head in result:
             scores = result[head]
-            low, high = scores["macro_f1_ci95"]
             other, name = ("micro_f1", "micro F1") if head == "problems" else ("accuracy", "accuracy")
-            typer.echo(
-                f"{head:<10} macro F1 {scores['macro_f1']:.3f} [{low:.3f}, {high:.3f}]  {name} {scores[other]:.3f}"
-            )
+            typer.echo(f"{head:<10} macro F1 {shown_score(scores, 'macro_f1')}  {name} {shown_score(scores, other)}")
             for label, row in scores["per_label"].items():
                 typer.echo(
                     f"  {label:<14} P {row['precision']:.2f}  R {row['recall']:.2f}  F1 {row['f1']:.2f}  of {row['support']}"
                 )
-    if "calibration" in result:
+    if "problems_ece" in result.get("calibration", {}):
         typer.echo(f"calibration error of problems {result['calibration']['problems_ece']:.3f}")
     for head, measures in result.get("against", {}).items():
         for average, row in measures.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classifier.corpus import HEADS, Example
+from data.labels import confidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +33,9 @@ def indicators(head: str, answers: Sequence[Any]) -> NDArray[np.bool_]:
 
 
 def _f1(tp: NDArray[Any], fp: NDArray[Any], fn: NDArray[Any]) -> NDArray[np.float64]:
-    """F1, 0 where there is nothing to find and nothing was found wrongly."""
+    """F1, NaN where there is nothing to find and nothing was found wrongly."""
     whole = 2 * tp + fp + fn
-    return _ratio(2 * tp, whole)
+    return np.where(whole > 0, _ratio(2 * tp, whole), np.nan)
 
 
 def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
@@ -42,7 +43,10 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
 
 
 class _Counts:
-    """Counts of a head under resampling weights: (resamples, groups) in, (resamples, labels) out."""
+    """Counts of a head under resampling weights: (resamples, groups) in, (resamples, labels) out.
+
+    A score is NaN in a resample that has nothing to score: a rare label that was not drawn was neither found nor missed.
+    """
 
     def __init__(self, true: NDArray[np.bool_], predicted: NDArray[np.bool_], weights: NDArray[np.float64]) -> None:
         def count(hits: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -50,14 +54,19 @@ class _Counts:
 
         self.tp, self.fp, self.fn = count(true & predicted), count(~true & predicted), count(true & ~predicted)
         self.support = self.tp + self.fn
-        # Macro averages are over the labels that occur in the file, in every resample the same ones.
-        occurs = true.any(axis=0)
-        per_label = _f1(self.tp, self.fp, self.fn)
-        self.per_label_f1 = per_label
-        self.macro_f1 = per_label[:, occurs].mean(axis=1) if occurs.any() else np.zeros(len(weights))
+        self.per_label_f1 = per_label = _f1(self.tp, self.fp, self.fn)
+        self.macro_f1 = _mean(
+            per_label, true.any(axis=0) & ~np.isnan(per_label)
+        )  # over the labels that occur in the file
         self.micro_f1 = _f1(self.tp.sum(axis=1), self.fp.sum(axis=1), self.fn.sum(axis=1))
-        self.weighted_f1 = _ratio((per_label * self.support).sum(axis=1), self.support.sum(axis=1))
+        self.weighted_f1 = _mean(per_label, self.support)
         self.accuracy = _ratio(count((true == predicted).all(axis=1)), weights.sum(axis=1))
+
+
+def _mean(values: NDArray[np.float64], weights: NDArray[Any]) -> NDArray[np.float64]:
+    """Row by row over the labels that weigh something, NaN where none does."""
+    whole = weights.sum(axis=1)
+    return np.where(whole > 0, _ratio((np.nan_to_num(values) * weights).sum(axis=1), whole), np.nan)
 
 
 def _resampled(
@@ -75,10 +84,21 @@ def _resampled(
 
 
 def _with_interval(name: str, values: NDArray[np.float64]) -> dict[str, Any]:
-    shown: dict[str, Any] = {name: round(float(values[0]), 4)}
+    """The score of the sample and, from those resamples that have something to score, its interval; None where nothing has."""
+    shown: dict[str, Any] = {name: None if np.isnan(values[0]) else round(float(values[0]), 4)}
     if len(values) > 1:
-        shown[f"{name}_ci95"] = [round(float(bound), 4) for bound in np.percentile(values[1:], [2.5, 97.5])]
+        drawn = values[1:][~np.isnan(values[1:])]
+        bounds = [round(float(bound), 4) for bound in np.percentile(drawn, [2.5, 97.5])] if len(drawn) else None
+        shown[f"{name}_ci95"] = bounds
     return shown
+
+
+def shown_score(scores: Mapping[str, Any], name: str) -> str:
+    """A score with its interval, for people."""
+    if scores[name] is None:
+        return "none occurs"
+    low, high = scores[f"{name}_ci95"]
+    return f"{scores[name]:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def score_head(head: str, true: Sequence[Any], predicted: Sequence[Any], resamples: int = 0) -> dict[str, Any]:
@@ -93,9 +113,10 @@ def score_head(head: str, true: Sequence[Any], predicted: Sequence[Any], resampl
         if not truth[:, index].any() and not guess[:, index].any():
             continue
         tp, fp, fn = counts.tp[:, index], counts.fp[:, index], counts.fn[:, index]
+        drawn = tp + fp + fn > 0
         per_label[label] = (
-            _with_interval("precision", _ratio(tp, tp + fp))
-            | _with_interval("recall", _ratio(tp, tp + fn))
+            _with_interval("precision", np.where(drawn, _ratio(tp, tp + fp), np.nan))
+            | _with_interval("recall", np.where(drawn, _ratio(tp, tp + fn), np.nan))
             | _with_interval("f1", counts.per_label_f1[:, index])
             | {"support": int(counts.support[0, index])}
         )
@@ -125,7 +146,7 @@ def score_answers(
     resamples: int = RESAMPLES,
     slices: bool = True,
 ) -> dict[str, Any]:
-    """What INTERFACE "What `evaluate --json` prints" shows, for the heads that the examples answer."""
+    """What INTERFACE "What `evaluate --json` prints" shows, for the heads that the examples answer; an average of nothing is None."""
     result: dict[str, Any] = {"n": len(examples)}
     for head in SCORED:
         true, told, _ = answered(head, examples, answers)
@@ -219,7 +240,7 @@ def sureness(answer: Answer) -> float | None:
     if not answer.get("scores") or answer.get("kind_score") is None or answer.get("about_score") is None:
         return None
     problems = np.array(list(answer["scores"].values()), float)
-    return float(np.maximum(problems, 1 - problems).prod() * answer["kind_score"] * answer["about_score"])
+    return float(confidence(problems, answer["kind_score"], answer["about_score"]))
 
 
 def right(head: str, label: Any, told: Any) -> bool:
@@ -303,7 +324,7 @@ def compare(examples: Sequence[Example], ours: Sequence[Answer], theirs: Sequenc
 
     `{"kind": {"n": …, "macro_f1": {"ours": .72, "theirs": .6, "difference": .12, "difference_ci95": [.08, .16],
     "share_reversed": 0.0}, "accuracy": …}}`; `share_reversed` is the share of resamples in which the difference is nil
-    or of the other sign, read like a one-sided p-value.
+    or of the other sign, read like a one-sided p-value. An average that one side lacks, as nothing occurs, is left out.
     """
     result: dict[str, Any] = {}
     for head in SCORED:
@@ -321,10 +342,13 @@ def compare(examples: Sequence[Example], ours: Sequence[Answer], theirs: Sequenc
                 continue
             scores, rival = getattr(mine, average), getattr(other, average)
             difference = np.round(scores - rival, 9)  # so that equal scores summed in another order stay equal
+            if np.isnan(difference[0]):
+                continue
+            drawn = difference[1:][~np.isnan(difference[1:])]
             result[head][average] = {
                 "ours": round(float(scores[0]), 4),
                 "theirs": round(float(rival[0]), 4),
                 **_with_interval("difference", difference),
-                "share_reversed": round(float((difference[1:] * difference[0] <= 0).mean()), 4),
+                "share_reversed": round(float((drawn * difference[0] <= 0).mean()), 4),
             }
     return result

@@ -9,7 +9,7 @@ import numpy as np
 
 from classifier.corpus import HEADS
 from classifier.gazetteer import find_services
-from classifier.thresholds import confidence
+from data.labels import confidence
 from data.store import Labels
 
 if TYPE_CHECKING:
@@ -40,8 +40,11 @@ def label_texts(
     distinct = [text for text in dict.fromkeys(texts) if text not in by_text]
     if not distinct:
         return [by_text[text] for text in texts]
-    probabilities = model.probabilities(distinct, progress)
-    sureness = confidence(probabilities)
+    readings = model.read(distinct)
+    probabilities = model.probabilities(readings, progress)
+    sureness = confidence(
+        probabilities["problems"], probabilities["kind"].max(axis=1), probabilities["about"].max(axis=1)
+    )
     thresholds = [model.manifest["thresholds"][problem] for problem in HEADS["problems"]]
     for row, text in enumerate(distinct):
         best = {
@@ -54,6 +57,7 @@ def label_texts(
             for problem, score in zip(HEADS["problems"], probabilities["problems"][row], strict=True)
         }
         kind = best["kind"][0]
+        lang = best["lang"][0] if _LATIN_WORD.search(_PLACEHOLDER.sub(" ", text)) else "other"
         by_text[text] = Labels(
             problems=[
                 problem for problem, cut in zip(HEADS["problems"], thresholds, strict=True) if scores[problem] >= cut
@@ -65,8 +69,11 @@ def label_texts(
             sentiment_score=best["sentiment"][1],
             about=best["about"][0],
             about_score=best["about"][1],
-            lang=best["lang"][0] if _LATIN_WORD.search(_PLACEHOLDER.sub(" ", text)) else "other",
-            unsure=bool(sureness[row] < model.manifest["unsure_below"]),
+            lang=lang,
+            # What the model has not learnt to read, or read in part alone, it can be wrong about with full confidence.
+            unsure=bool(sureness[row] < model.manifest["unsure_below"])
+            or lang == "other"
+            or not readings[row].is_whole,
             services=find_services(text),
             status=best["status"][0] if kind == "official" else None,
             scope=best["scope"][0] if kind == "official" else None,

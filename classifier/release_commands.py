@@ -52,13 +52,12 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON value."
 
 def _described(place: Place) -> dict[str, Any]:
     """A model of this machine; a release file is checked when it is unpacked, a folder at once."""
-    from classifier.model import default_model_folder
-    from classifier.releases import load_folder
+    from classifier.model import default_model_folder, load_model
 
     sound, says = None, None
     if place.state != "release file":
         try:
-            found = load_folder(place.path)
+            found = load_model(place.path)
             sound, says = True, "labels by default" if found.folder == default_model_folder() else None
         except ModelError as error:
             sound, says = False, str(error)

@@ -174,7 +174,7 @@ def find_model(reference: str | None = None) -> Model:
             raise ModelError(
                 f"{reference} is not a model folder: get it with `tracker model get NAME@HASH --from FILE`"
             )
-        return load_folder(Path(reference))
+        return load_model(Path(reference))
     fitting = [place for place in places() if _fits(place.id, wanted)]
     ids = sorted({place.id for place in fitting})
     if len(ids) > 1:
@@ -185,7 +185,7 @@ def find_model(reference: str | None = None) -> Model:
             if place.state == "release file":
                 model = unpack(place.path, models_folder(), _reference_of(place.id))
             else:
-                model = load_folder(place.path)
+                model = load_model(place.path)
         except ModelError as error:
             damage.append(f"; {error}")
             continue
@@ -207,22 +207,12 @@ def _fits(id_: str, wanted: Reference) -> bool:
     return wanted.fits(name, digits)
 
 
-def load_folder(folder: Path) -> Model:
-    """`load_model` for folders of any origin: whatever is wrong with the manifest is a ModelError."""
-    try:
-        return load_model(folder)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelError(
-            f"{folder / MANIFEST_FILE} is incomplete ({type(error).__name__}); get the model anew"
-        ) from None
-
-
 def pack(folder: Path, output: Path) -> tuple[Path, Release]:
     """Write the release file of a model folder into the folder `output`; the same folder gives the same bytes anywhere.
 
     Returns the file and its line for a list of releases, without date. Raises ModelError where the folder is not a whole model.
     """
-    model = load_folder(folder)
+    model = load_model(folder)
     if parse_reference(model.id) is None:
         raise ModelError(f"{folder}: the model's name must be letters, digits and _ . - alone to be released")
     output.mkdir(parents=True, exist_ok=True)
@@ -298,7 +288,7 @@ def unpack(file: Path, into: Path, reference: Reference) -> Model:
     with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=into) as draft:
         with file.open("rb") as archive:
             folder = _extract(archive, file, Path(draft))
-        model = load_folder(folder)
+        model = load_model(folder)
         _check_is(model, reference, file)
         if folder.name != model.id or [path.name for path in sorted(folder.iterdir())] != sorted(
             _member_names(folder, model.manifest)
@@ -363,7 +353,7 @@ def _put_in_place(model: Model, place: Path) -> Model:
 
 def _is_sound(place: Path, model: Model) -> bool:
     try:
-        return load_folder(place).sha256 == model.sha256
+        return load_model(place).sha256 == model.sha256
     except ModelError:
         return False
 
@@ -407,7 +397,7 @@ def _file_name(reference: Reference) -> str:
 
 
 def _copy(folder: Path, into: Path, reference: Reference) -> Model:
-    model = load_folder(folder)
+    model = load_model(folder)
     _check_is(model, reference, folder)
     into.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".getting-", dir=into) as draft:
@@ -416,7 +406,7 @@ def _copy(folder: Path, into: Path, reference: Reference) -> Model:
         for name in _member_names(folder, model.manifest):
             if (folder / name).is_file():  # a model of one's own may have no card yet
                 (copied / name).write_bytes((folder / name).read_bytes())
-        return _put_in_place(load_folder(copied), into / model.id)
+        return _put_in_place(load_model(copied), into / model.id)
 
 
 def _download(url: str, path: Path, progress: Callable[[int, int | None], None]) -> None:

@@ -168,12 +168,16 @@ def _score(scores: Mapping[str, Any], name: str, digits: int = 2) -> str:
     """The value and its interval."""
     if name not in scores:
         return "<td></td>"
+    if scores[name] is None:
+        return '<td class="soft">none occurs</td>'
     low, high = scores[f"{name}_ci95"]
     return f'<td>{scores[name]:.3f} <span class="unit">{low:.{digits}f} to {high:.{digits}f}</span></td>'
 
 
 def _whisker(scores: Mapping[str, Any], name: str) -> str:
     """The interval as a line and the value as a dot on a scale from 0 to 1."""
+    if scores[name] is None:
+        return "<td></td>"
     low, high = scores[f"{name}_ci95"]
     width, pad = 180, 6
 
@@ -465,7 +469,7 @@ def _unsure_mark(flags: Sequence[bool | None], hits: Sequence[bool]) -> tuple[st
             told.append(f"{sum(some) / len(some):.0%} of the {what}")
     return (
         f'<line class="ideal" x1="{x}" x2="{x}" y1="{bottom}" y2="{top}"/>',
-        f"The dashed line is the threshold in use: {unsure:,} of {len(flags):,} posts ({1 - share:.0%}) are marked unsure. "
+        f"The dashed line is where the share that is not marked unsure ends: {unsure:,} of {len(flags):,} posts ({1 - share:.0%}) are marked unsure. "
         f"Right by the first row of the table: {', '.join(told)}.",
     )
 

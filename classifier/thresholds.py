@@ -8,6 +8,7 @@ import numpy as np
 
 from classifier.corpus import HEADS
 from classifier.evaluation import indicators
+from data.labels import confidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,29 +34,18 @@ def softmax(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def confidence(probabilities: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-    """How likely it is, heads taken as independent, that kind, about and every problem are right at once."""
-    problems = probabilities["problems"]
-    return np.asarray(
-        np.maximum(problems, 1 - problems).prod(axis=1)
-        * probabilities["kind"].max(axis=1)
-        * probabilities["about"].max(axis=1)
-    )
-
-
 def fit_thresholds(examples: Sequence[Example], logits: Mapping[str, NDArray[np.float32]]) -> dict[str, Any]:
     """`{"temperatures": {head: …}, "thresholds": {problem: …}, "unsure_below": …}` from dev alone."""
     temperatures, probabilities = {}, {}
-    for head, labels in HEADS.items():
+    for head in HEADS:
         answered = [index for index, example in enumerate(examples) if head in example.labels]
         truth = indicators(head, [examples[index].labels[head] for index in answered])
         squash = sigmoid if head == "problems" else softmax
-        losses = (
-            [_log_loss(squash(logits[head][answered] / t), truth, head) for t in TEMPERATURES] if answered else [0.0]
-        )
-        temperatures[head] = float(TEMPERATURES[int(np.argmin(losses))]) if answered else 1.0
+        temperatures[head] = 1.0
+        if answered:
+            losses = [_log_loss(squash(logits[head][answered] / t), truth, head) for t in TEMPERATURES]
+            temperatures[head] = float(TEMPERATURES[int(np.argmin(losses))])
         probabilities[head] = squash(logits[head] / temperatures[head])
-        assert probabilities[head].shape[1] == len(labels)
     truth = indicators("problems", [example.labels.get("problems", []) for example in examples])
     thresholds = {
         problem: _best_threshold(truth[:, index], probabilities["problems"][:, index])
@@ -66,10 +56,12 @@ def fit_thresholds(examples: Sequence[Example], logits: Mapping[str, NDArray[np.
     for head in ("kind", "about"):
         named = np.array([HEADS[head].index(example.labels[head]) for example in examples])
         right &= probabilities[head].argmax(axis=1) == named
+    best = {head: probabilities[head].max(axis=1) for head in ("kind", "about")}
+    sure = confidence(probabilities["problems"], best["kind"], best["about"])
     return {
         "temperatures": temperatures,
         "thresholds": thresholds,
-        "unsure_below": _unsure_below(confidence(probabilities), right),
+        "unsure_below": _unsure_below(sure, right),
     }
 
 

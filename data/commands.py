@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlalchemy import func, select
@@ -17,6 +17,9 @@ from data.official import NAIROBI, check_listed, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
 from data.store import Store, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = typer.Typer()
 status = typer.Typer(help="Official messages: add one by hand, list them, import them.", no_args_is_help=True)
@@ -197,6 +200,10 @@ def erase(
         say(f"{count:,} posts erased; what was erased stays out when it is imported again")
 
 
+# What `doctor` asks of the other rooms, which add it here, as this one imports none of them.
+ROOM_CHECKS: list[Callable[[], dict[str, Any]]] = []
+
+
 @app.command(epilog="Example: tracker doctor --json")
 def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Say what is configured, reachable, migrated and stale, and which model and data are in use."""
@@ -215,7 +222,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
 
 def examine(settings: Settings) -> dict[str, Any]:
     """`{"ok": bool, "checks": [{"name", "state": ok|off|warning|failed, "says"}, …]}`; a source that is off is no failure."""
-    checks = [_clock(settings)]
+    checks = [_clock(settings), *(check() for check in ROOM_CHECKS)]
     try:
         store = open_store(settings)
     except TrackerError as error:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from typing import Any
+
+import numpy as np
 
 _ROW = re.compile(r"^\| `(\w+)` \| ([^|]*)", re.MULTILINE)
 _INLINE = re.compile(r"`(\w+)` \(([^)]*)\)")
@@ -29,3 +32,11 @@ MEANINGS: dict[str, str] = {
     for section in (_problems, _kind, _about, _official)
     for name, meaning in _ROW.findall(section)
 } | dict(_INLINE.findall(_sentiment) + _INLINE.findall(_official))
+
+
+def confidence(problems: Any, kind: Any, about: Any) -> Any:
+    """How likely it is, heads taken as independent, that kind, about and every problem are right at once.
+
+    From the scores of all problems (along the last axis) and those of the kind and the about that were chosen.
+    """
+    return np.maximum(problems, 1 - problems).prod(axis=-1) * kind * about

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from itertools import groupby
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import numpy as np
 from sqlalchemy import (
     Connection,
     Engine,
@@ -39,6 +39,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from data import tables
 from data.corrections import FIELDS, check_fields, settle, settled_posts, without_official
 from data.errors import InputError, StoreError
+from data.labels import confidence
 from data.official import NAIROBI, official_handles
 from data.pseudonyms import fingerprint, key_check, load_key, pseudonym
 from data.records import text_field
@@ -628,9 +629,8 @@ def _reviewed(found: Subquery) -> list[Any]:
 
 
 def _sureness(row: Mapping[str, Any]) -> float:
-    """How likely it is, heads taken as independent, that kind, about and every problem are right at once."""
-    problems = prod(max(score, 1 - score) for score in row["scores"].values())
-    return float(row["kind_score"] * row["about_score"] * problems)
+    problems = np.array(list(row["scores"].values()), float)
+    return float(confidence(problems, row["kind_score"], row["about_score"]))
 
 
 def _words(field: str, value: str | None, most: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,13 +14,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from classifier.commands import runtime_check
 from classifier.corpus import HEADS, Example
 from classifier.evaluation import score_answers, score_head
 from classifier.gazetteer import find_services
 from classifier.labelling import label_texts
-from classifier.model import Model, default_model_folder, load_model
+from classifier.model import PIECE_CHARACTERS, Model, default_model_folder, load_model
+from data.commands import ROOM_CHECKS
 from data.errors import ModelError
-from data.labels import ABOUTS, KINDS, PROBLEMS, SENTIMENTS
+from data.labels import ABOUTS, KINDS, PROBLEMS, SENTIMENTS, confidence
 
 if TYPE_CHECKING:
     import subprocess
@@ -74,7 +77,8 @@ def test_a_text_is_labelled_alike_whatever_stands_beside_it(model: Model, texts:
 
 
 def test_probabilities_do_not_depend_on_threads(texts: list[str]) -> None:
-    one, two = (load_model(threads=threads).probabilities(texts[:80]) for threads in (1, 2))
+    models = [load_model(threads=threads) for threads in (1, 2)]
+    one, two = (each.probabilities(each.read(texts[:80])) for each in models)
     assert all((one[head] == two[head]).all() for head in HEADS)
 
 
@@ -93,6 +97,47 @@ def test_odd_texts_get_an_answer(model: Model, text: str) -> None:
     assert labels.kind in KINDS
     if text in {"", "😡😡😡", "система не работает", "系统坏了"}:
         assert labels.lang == "other"
+
+
+LONG = "nimelipa pesa lakini bado inasema unpaid na hakuna anayejibu " * 60
+PLAIN = "ecitizen iko down tena, haifunguki kabisa"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "система не работает уже третий день",
+        "系统坏了",
+        "ecitizen 系统 坏了 登录 失败",
+        LONG,
+        PLAIN + " " * 5_000 + "!",
+    ],
+)
+def test_what_the_model_cannot_read_or_did_not_read_to_its_end_is_unsure(model: Model, text: str) -> None:
+    (labels,) = label_texts(model, [text])
+    assert labels.unsure
+
+
+def test_a_text_that_is_read_whole_is_unsure_by_its_confidence_alone(model: Model, texts: list[str]) -> None:
+    ordinary = [PLAIN, f"{PLAIN} 😡", *texts]
+    told = model.probabilities(model.read(ordinary))
+    confident = (
+        confidence(told["problems"], told["kind"].max(axis=1), told["about"].max(axis=1))
+        >= model.manifest["unsure_below"]
+    )
+    labels = label_texts(model, ordinary)
+    assert [label.unsure for label in labels if label.lang != "other"] == [
+        not is_confident for is_confident, label in zip(confident, labels, strict=True) if label.lang != "other"
+    ]
+    assert not any(label.unsure for label in labels[:2])
+
+
+def test_a_long_text_is_labelled_by_its_beginning_and_no_more_of_it_is_split(model: Model) -> None:
+    (beginning,), (whole,) = model.read([LONG]), model.read([LONG * 15])
+    assert beginning.ids == whole.ids and len(whole.ids) == model.manifest["max_pieces"]
+    assert not whole.is_whole
+    longest = max(len(piece) for piece, _ in json.loads(model.read_file("tokenizer.json"))["model"]["vocab"])
+    assert longest <= PIECE_CHARACTERS
 
 
 def test_services_are_found_by_their_longest_name() -> None:
@@ -127,6 +172,123 @@ def test_another_threshold_is_another_model(copied: Path) -> None:
     manifest["thresholds"]["outage"] = 0.99
     (copied / "model.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert load_model(copied).id != load_model().id
+
+
+def rewrite(folder: Path, contents: dict[str, bytes] | None = None, **fields: Any) -> Path:
+    """Other files under a manifest that fits them, as somebody else's folder may have."""
+    manifest = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    for name, content in (contents or {}).items():
+        (folder / name).write_bytes(content)
+        manifest["files"][name] = sha256(content).hexdigest()
+    (folder / "model.json").write_text(json.dumps(manifest | fields), encoding="utf-8")
+    return folder
+
+
+# A graph by hand in ONNX's encoding (Protocol Buffers), as the library that writes it comes with the train extra alone.
+
+
+def field(number: int, value: bytes | int) -> bytes:
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def varint(value: int) -> bytes:
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+
+FLOAT, INT64 = 1, 7
+
+
+def value_info(name: bytes, kind: int) -> bytes:
+    shape = field(1, field(2, b"posts")) + field(1, field(2, b"wide"))
+    return field(1, name) + field(2, field(1, field(1, kind) + field(2, shape)))
+
+
+def graph(width: int, fill: float = 0.0, external: str = "") -> bytes:
+    """Logits of `width` numbers, each `fill`, for any text; or with weights that are kept in another file."""
+    tensor = field(1, 1) + field(1, width) + field(2, FLOAT) + field(8, b"w")
+    if external:
+        entries = {"location": external, "offset": "0", "length": str(4 * width)}
+        tensor += b"".join(
+            field(13, field(1, key.encode()) + field(2, value.encode())) for key, value in entries.items()
+        )
+        tensor += field(14, 1)
+    else:
+        tensor += field(9, np.full(width, fill, np.float32).tobytes())
+    axis = field(1, 1) + field(2, INT64) + field(8, b"axis") + field(9, np.array([1]).tobytes())
+    to_float = field(5, field(1, b"to") + field(3, FLOAT) + field(20, 2))
+    keep = field(5, field(1, b"keepdims") + field(3, 1) + field(20, 2))
+    nodes = [
+        field(1, b"mask") + field(1, b"axis") + field(2, b"sum") + field(4, b"ReduceMax") + keep,
+        field(1, b"sum") + field(2, b"one") + field(4, b"Cast") + to_float,
+        field(1, b"one") + field(1, b"w") + field(2, b"logits") + field(4, b"Mul"),
+    ]
+    body = b"".join(field(1, node) for node in nodes) + field(2, b"graph")
+    body += b"".join(field(5, part) for part in (tensor, axis))
+    body += field(11, value_info(b"ids", INT64)) + field(11, value_info(b"mask", INT64))
+    body += field(12, value_info(b"logits", FLOAT))
+    return field(1, 10) + field(7, body) + field(8, field(2, 21))
+
+
+LABELS = sum(map(len, HEADS.values()))
+
+
+def test_a_graph_that_fits_is_run(copied: Path) -> None:
+    (labels,) = label_texts(load_model(rewrite(copied, {"model.onnx": graph(LABELS)})), ["a text"])
+    assert set(labels.scores.values()) == {0.5}
+
+
+@pytest.mark.parametrize("width", [1, 3, LABELS + 1])
+def test_a_graph_of_other_labels_is_refused(copied: Path, width: int) -> None:
+    with pytest.raises(ModelError, match="one number for each of the"):
+        label_texts(load_model(rewrite(copied, {"model.onnx": graph(width)})), ["a text"])
+
+
+def test_a_graph_that_gives_no_number_is_refused(copied: Path) -> None:
+    with pytest.raises(ModelError, match="no number"):
+        label_texts(load_model(rewrite(copied, {"model.onnx": graph(LABELS, float("nan"))})), ["a text"])
+
+
+def test_weights_outside_the_hash_are_not_found(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (copied / "weights.bin").write_bytes(np.zeros(LABELS, np.float32).tobytes())
+    rewrite(copied, {"model.onnx": graph(LABELS, external="weights.bin")})
+    for place in (copied, copied.parent):
+        monkeypatch.chdir(place)
+        with pytest.raises(ModelError, match="no graph that this ONNX Runtime runs"):
+            label_texts(load_model(copied), ["a text"])
+
+
+def test_a_file_that_changes_after_the_check_is_refused(copied: Path) -> None:
+    model = load_model(copied)
+    (copied / "model.onnx").write_bytes(graph(LABELS))
+    with pytest.raises(ModelError, match=r"model\.onnx is damaged or foreign"):
+        label_texts(model, ["a text"])
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 513, 2_000, 25.5, True, "256"])
+def test_a_number_of_pieces_that_no_model_reads_is_refused(copied: Path, pieces: Any) -> None:
+    with pytest.raises(ModelError, match="incomplete or damaged"):
+        load_model(rewrite(copied, max_pieces=pieces))
+
+
+def test_a_piece_that_the_graph_does_not_know_ends_in_one_line(copied: Path) -> None:
+    tokenizer = json.loads((copied / "tokenizer.json").read_text(encoding="utf-8"))
+    tokenizer["model"]["vocab"].append(["\u2581zzzqqq", 0.0])
+    content = json.dumps(tokenizer).encode()
+    with pytest.raises(ModelError, match="failed on 8 pieces"):
+        label_texts(load_model(rewrite(copied, {"tokenizer.json": content})), ["zzzqqq"])
+
+
+def test_another_runtime_than_the_models_is_said_once(tracker: Tracker, copied: Path) -> None:
+    rewrite(copied, runtime="onnxruntime 0.0.1")
+    done = tracker("classify", "ecitizen iko down", "asante", "--model", copied)
+    assert done.returncode == 0
+    assert done.stderr.count("was made for onnxruntime 0.0.1") == 1
+    check = runtime_check(copied)
+    assert (check["name"], check["state"]) == ("runtime", "warning")
+    assert runtime_check in ROOM_CHECKS and runtime_check()["name"] == "runtime"
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

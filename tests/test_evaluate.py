@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from classifier.card import score_tables
 from classifier.corpus import Example
 from classifier.evaluation import (
     compare,
@@ -480,6 +481,63 @@ def test_intervals_are_those_of_drawing_posts_with_replacement() -> None:
     low, high = score_head("kind", true, told, resamples=1_000)["accuracy_ci95"]
     # The normal approximation: .8 +- 1.96 * sqrt(.8 * .2 / 1000).
     assert (low, high) == (pytest.approx(0.775, abs=0.004), pytest.approx(0.825, abs=0.004))
+
+
+def test_perfect_answers_have_no_interval_however_rare_a_label_is() -> None:
+    true = ["complaint"] * 100 + ["praise", "news", "rumour"]
+    scores = score_head("kind", true, true, resamples=1_000)
+    assert scores["macro_f1_ci95"] == scores["weighted_f1_ci95"] == scores["accuracy_ci95"] == [1.0, 1.0]
+    for row in scores["per_label"].values():
+        assert row["precision_ci95"] == row["recall_ci95"] == row["f1_ci95"] == [1.0, 1.0]
+    problems = score_head("problems", [[], ["security"]] + [["slow"]] * 50, [[], ["security"]] + [["slow"]] * 50, 1_000)
+    assert problems["macro_f1_ci95"] == problems["micro_f1_ci95"] == [1.0, 1.0]
+
+
+def test_a_comparison_leaves_out_what_a_resample_did_not_draw() -> None:
+    kinds = ["complaint"] * 100 + ["praise", "news", "rumour"]
+    examples = [Example(str(index), {"kind": kind}) for index, kind in enumerate(kinds)]
+    ours = [{"kind": kind} for kind in kinds]
+    theirs = [{"kind": "other" if index % 2 and index < 100 else kind} for index, kind in enumerate(kinds)]
+    row = compare(examples, ours, theirs)["kind"]["macro_f1"]
+    # Half of the complaints are missed, an F1 of 2/3. Where a rare label was not drawn, complaints weigh more, never less.
+    assert row["difference"] == pytest.approx((1 - 2 / 3) / 4, abs=1e-4)
+    low, high = row["difference_ci95"]
+    assert row["difference"] * 0.75 < low < high < 0.45
+    assert row["share_reversed"] == 0.0
+
+
+def test_where_nothing_occurs_and_nothing_was_found_there_is_no_average(tracker: Tracker, tmp_path: Path) -> None:
+    rows = [{"id": str(index), "text": f"asante {index}", "problems": [], "lang": "sw"} for index in range(5)]
+    put(tmp_path / "posts.jsonl", [*rows, {"id": "5", "text": "slow", "problems": ["slow"], "lang": "en"}])
+    put(tmp_path / "calm.jsonl", rows)
+    words = ["evaluate", "calm.jsonl", "--answers", "calm.jsonl", "--against", "calm.jsonl", "--report", "page.html"]
+    done = tracker(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    nothing = {"macro_f1": None, "macro_f1_ci95": None, "micro_f1": None, "micro_f1_ci95": None, "per_label": {}}
+    assert result["problems"] == nothing
+    assert "problems   macro F1 none occurs  micro F1 none occurs" in tracker(*words).stdout
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "none occurs" in page and "nan" not in page.lower()
+    whole = tracker("evaluate", "posts.jsonl", "--answers", "posts.jsonl", "--json")
+    by_lang = json.loads(whole.stdout)["by_lang"]
+    assert by_lang["sw"]["problems"] == nothing
+    assert by_lang["en"]["problems"]["macro_f1"] == 1.0
+    found_wrongly = score_head("problems", [[], []], [["slow"], []], 100)
+    assert (found_wrongly["macro_f1"], found_wrongly["micro_f1"]) == (None, 0.0)
+
+
+def test_the_model_card_says_where_a_language_has_no_problem() -> None:
+    model = load_model()
+    examples = [
+        Example(text, {"problems": problems, "kind": kind, "sentiment": "neutral", "about": "ecitizen", "lang": lang})
+        for text, problems, kind, lang in (
+            ("ecitizen iko down", ["outage"], "complaint", "mixed"),
+            ("thank you eCitizen", [], "praise", "en"),
+        )
+    ]
+    tables = score_tables("two", model, examples)
+    assert "| en | 1 | none occurs | 1.000" in tables and "nan" not in tables.lower()
 
 
 def test_scores_do_not_depend_on_the_order_of_the_posts() -> None:

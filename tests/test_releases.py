@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tarfile
 import threading
@@ -303,10 +304,13 @@ def test_a_broken_list_is_named_with_its_line(tmp_path: Path, line: str) -> None
         list_releases(tmp_path / "list.jsonl")
 
 
-def test_the_list_that_ships_is_whole_and_names_what_ships() -> None:
+def test_the_list_that_ships_names_the_model_that_ships_as_it_is_packed(tmp_path: Path) -> None:
     listed = list_releases(default_model_folder().parent / LIST_FILE)
-    model = load_model()
-    assert model.id not in listed or listed[model.id].sha256 == model.sha256
+    _, packed = pack(default_model_folder(), tmp_path)
+    release = listed[packed.id]
+    assert (release.sha256, release.file_sha256) == (packed.sha256, packed.file_sha256)
+    for release in listed.values():
+        assert re.fullmatch("[0-9a-f]{64}", release.sha256) and re.fullmatch("[0-9a-f]{64}", release.file_sha256)
 
 
 # Getting one.
