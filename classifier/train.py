@@ -122,11 +122,8 @@ def train(
         scores = score(parts["dev"], predict(averaged.module, tokenizer, parts["dev"]))
         selected = _selection(scores)
         curve.append({"epoch": epoch, "loss": round(loss, 4), "dev": scores, "selected_on": round(selected, 4)})
-        say(
-            f"epoch {epoch}/{recipe.epochs}: loss {loss:.3f}, dev problems {scores['problems']['macro_f1']:.3f} "
-            f"kind {scores['kind']['macro_f1']:.3f} sentiment {scores['sentiment']['macro_f1']:.3f} "
-            f"about {scores['about']['macro_f1']:.3f} ({time.monotonic() - started:.0f} s)"
-        )
+        shown = " ".join(f"{head} {scores[head]['macro_f1'] or 0.0:.3f}" for head in EVERY_POST)
+        say(f"epoch {epoch}/{recipe.epochs}: loss {loss:.3f}, dev {shown} ({time.monotonic() - started:.0f} s)")
         if selected > best:
             best = selected
             best_state = {key: value.clone() for key, value in averaged.module.state_dict().items()}
@@ -390,7 +387,7 @@ def _optimizer(network: Network, recipe: Recipe, steps: int) -> tuple[Any, Any]:
 
 
 def _selection(scores: dict[str, Any]) -> float:
-    return float(np.mean([scores[head]["macro_f1"] for head in ("problems", "kind", "sentiment", "about")]))
+    return float(np.mean([scores[head]["macro_f1"] or 0.0 for head in EVERY_POST]))  # None: dev has no problem at all
 
 
 def _seed(seed: int) -> None:
