@@ -7,10 +7,10 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
+from datetime import date
 from hashlib import sha256
 from importlib import resources
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,8 @@ import typer
 
 from data.commands import ROOM_CHECKS
 from data.console import StopSignal, one_line_errors, print_json, progress_bar, say, set_up_logs
-from data.errors import InputError, TrackerError
+from data.errors import InputError, RecordError, TrackerError
+from data.files import check_place, draft_of, is_unicode, open_records, write_whole
 from data.official import NAIROBI
 from data.settings import load_settings
 from data.store import open_store
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
     from classifier.corpus import Example
     from classifier.files import LabelledPosts
     from classifier.model import Model
+    from data.files import Placed
     from data.store import Labels, Store
 
 app = typer.Typer()
 
-FILE_BATCH = 2_000
 STORE_BATCH = 512
 
 
@@ -44,17 +45,25 @@ def classify(
         typer.Argument(metavar="[TEXT...]", help="Texts to label; without any, the store's unlabelled posts."),
     ] = None,
     input_: Annotated[
-        Path | None, typer.Option("--input", metavar="F", help="A JSONL or CSV file with a text column.")
+        Path | None,
+        typer.Option("--input", metavar="F", help="A JSONL, JSON, CSV, TSV or Parquet file with a text column."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="F", help="Where the labelled posts go, as JSONL (default: stdout).")
+        Path | None, typer.Option(metavar="F.jsonl", help="Where the labelled posts go, as JSONL (default: stdout).")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="NAME@HASH|FOLDER", help="Another model than the one that ships.")
+        str | None,
+        typer.Option(
+            metavar="NAME@HASH|FOLDER",
+            help="Another model than the one that ships. In the store its labels are those that count, once no post lacks one.",
+        ),
     ] = None,
     every: Annotated[
         float | None, typer.Option(help="Keep labelling what comes into the store, at this pause in seconds.", min=1)
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="With --input: end at the first record that cannot be labelled.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON value.")] = False,
 ) -> None:
     """Say what posts complain of: texts given, a file, or what the store has not labelled yet."""
@@ -64,11 +73,15 @@ def classify(
             raise InputError("give texts or --input, not both")
         if input_ is None and output is not None:
             raise InputError("--output goes with --input")
+        if input_ is None and strict:
+            raise InputError("--strict goes with --input")
+        if every is not None and (texts or input_):
+            raise InputError("--every labels what comes into the store: give it without texts and --input")
         loaded = _loaded(model)
         if texts:
             _classify_texts(loaded, texts, as_json)
         elif input_ is not None:
-            _classify_file(loaded, input_, output, as_json)
+            _classify_file(loaded, input_, output, strict, as_json)
         else:
             _classify_store(loaded, every, as_json)
 
@@ -128,71 +141,98 @@ def _labelled(
         yield post | asdict(labels) | {"model": model.id}
 
 
-def _classify_file(model: Model, path: Path, output: Path | None, as_json: bool) -> None:
-    from classifier.files import check_place, clean, is_unicode, open_records
+def _classify_file(model: Model, path: Path, output: Path | None, strict: bool, as_json: bool) -> None:
+    from classifier.files import batches, check_jsonl_name
 
-    read = skipped = 0
-    listed: list[dict[str, Any]] = []
-    known: dict[str, Labels] = {}
     if output is not None:
+        check_jsonl_name("--output", output)
         check_place(output, [path])
-    with ExitStack() as stack:
-        records = stack.enter_context(open_records(path))
-        out: IO[str] = sys.stdout
-        draft = None
-        if output is not None:
-            draft = output.with_name(output.name + ".part")
+    read = skipped = labelled = 0
+
+    def posts(records: Iterator[Placed]) -> Iterator[tuple[dict[str, Any], int]]:
+        nonlocal read, skipped
+        for place, record in records:
+            read += 1
             try:
-                out = stack.enter_context(draft.open("w", encoding="utf-8"))
-            except OSError as error:
-                raise InputError(f"{output} cannot be written: {error.strerror}") from None
+                yield _post_and_size(record)
+            except InputError as error:
+                if strict:
+                    left = ", and nothing is written" if output is not None else ""
+                    raise InputError(f"{path}, {place}: {error} (--strict ends here{left})") from None
+                skipped += 1
+                say(f"skipped: {path}, {place}: {error}")
+
+    known: dict[str, Labels] = {}
+    listed = as_json and output is None  # one JSON value, a list, written as it grows
+    with ExitStack() as stack:
+        records = stack.enter_context(open_records(path, ["text"]))
+        out: IO[str] = sys.stdout
+        if output is not None:
+            draft = stack.enter_context(draft_of(output))
+            out = stack.enter_context(draft.open("w", encoding="utf-8"))
         progress = stack.enter_context(progress_bar(path.name, None))
-        numbered = enumerate(records, 1)
-        while batch := list(islice(numbered, FILE_BATCH)):
-            posts = []
-            for number, record in batch:
-                read += 1
-                try:
-                    if isinstance(record, InputError):
-                        raise record
-                    post = record | {"text": clean(record.get("text"))}
-                    if not is_unicode(json.dumps(post, ensure_ascii=False)):
-                        raise InputError("a field is not Unicode text")
-                    posts.append(post)
-                except InputError as error:
-                    skipped += 1
-                    say(f"skipped: {path}, record {number}: {error}")
-            for post in _labelled(model, posts, known):
-                if as_json and output is None:
-                    listed.append(post)
-                else:
-                    out.write(json.dumps(post, ensure_ascii=False) + "\n")
+        for batch in batches(posts(records), lambda pair: pair[1]):
+            for post in _labelled(model, [post for post, _ in batch], known):
+                before, after = (", " if labelled else "[", "") if listed else ("", "\n")
+                out.write(before + json.dumps(post, ensure_ascii=False, default=_plain) + after)
+                labelled += 1
             progress(read)
-    if read == skipped:
-        if draft is not None:
-            draft.unlink()
-        raise InputError(f"{path} has no record with a text")
-    if output is not None and draft is not None:
-        draft.replace(output)
-    say(f"{path}: {read - skipped:,} labelled, {skipped:,} skipped, model {model.id}")
-    if as_json and output is None:
-        print_json(listed)
+        if not labelled:
+            raise InputError(f"{path} has no record with a text")
+    if listed:
+        out.write("]\n")
     elif as_json:
-        print_json({"read": read, "labelled": read - skipped, "skipped": skipped, "model": model.id})
+        print_json({"read": read, "labelled": labelled, "skipped": skipped, "model": model.id})
+    say(f"{path}: {labelled:,} labelled, {skipped:,} skipped, model {model.id}")
+
+
+def _post_and_size(record: dict[str, Any] | RecordError) -> tuple[dict[str, Any], int]:
+    """A record with its text redacted, and its characters as JSON. Raises RecordError where it cannot be labelled or written."""
+    from classifier.files import clean
+
+    if isinstance(record, RecordError):
+        raise record
+    # What an export says of its labels is not said of the ones that take their place.
+    post = {name: value for name, value in record.items() if name not in {"corrections", "labelled_at"}}
+    post["text"] = clean(record.get("text"), record.get("author"))
+    try:
+        written = json.dumps(post, ensure_ascii=False, allow_nan=False, default=_plain)
+    except (ValueError, RecursionError):
+        raise RecordError("a field holds a number that JSON has not, such as NaN, or is nested too deeply") from None
+    if not is_unicode(written):
+        raise RecordError("a field is not Unicode text")
+    return post, len(written)
+
+
+def _plain(value: object) -> str:
+    """A time of a Parquet file as JSON has it."""
+    if isinstance(value, date):
+        return value.isoformat()
+    raise RecordError(f"a field holds {type(value).__name__}, which JSON has not")
 
 
 def _classify_store(model: Model, every: float | None, as_json: bool) -> None:
     settings = load_settings()
     store = open_store(settings)
     stop = StopSignal()
-    store.activate_model(model.id, model.sha256)
+    counting = store.active_model()
+    if counting is None:
+        store.activate_model(model.id, model.sha256)
+        counting = model.id
     known: dict[str, Labels] = {}
     labelled = 0
     while True:
         labelled += label_store(model, store, stop, known)
+        # Only then, or the charts would be empty until the posts are labelled anew.
+        if counting != model.id and store.count_unlabelled(model.id) == 0:
+            store.activate_model(model.id, model.sha256)
+            say(f"labels of {model.id} count from now on, none of {counting}")
+            counting = model.id
         if every is None or stop.wait(every):
             break
     say(f"{labelled:,} posts labelled by {model.id}")
+    if counting != model.id:
+        say(f"labels of {counting} still count, as not every post has one of {model.id}; the same command goes on")
     store.close()
     if as_json:
         print_json({"labelled": labelled, "model": model.id})
@@ -226,7 +266,7 @@ def evaluate(
         Path,
         typer.Argument(
             metavar="FILE",
-            help="Labelled posts: JSONL, CSV or TSV with text and any of problems, kind, sentiment, about, lang.",
+            help="Labelled posts: JSONL, JSON, CSV, TSV or Parquet with text and any of problems, kind, sentiment, about, lang.",
         ),
     ],
     model: Annotated[
@@ -236,7 +276,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="F",
-            help="Score these predictions instead of the model's: JSONL, CSV or TSV with the columns of a labelled post.",
+            help="Score these predictions instead of the model's: a file with the columns of a labelled post.",
         ),
     ] = None,
     columns: Annotated[
@@ -258,22 +298,22 @@ def evaluate(
     set_up_logs()
     with one_line_errors():
         from classifier.evaluation import compare, score_answers
-        from classifier.files import check_place, column_names, read_labelled, read_predictions, write_whole
+        from classifier.files import check_jsonl_name, column_names, read_labelled, read_predictions
 
         if answers is not None and (model is not None or predictions is not None):
             raise InputError("--answers takes the model's place: give it without --model and --predictions")
-        if predictions is not None and predictions.suffix.lower() in {".csv", ".tsv"}:
-            raise InputError(f"--predictions writes JSONL: name it {predictions.with_suffix('.jsonl').name}")
+        if predictions is not None:
+            check_jsonl_name("--predictions", predictions)
         for place in (predictions, report):
             if place is not None:
                 check_place(place, [file, answers, against])
         if predictions is not None and report is not None and predictions.resolve() == report.resolve():
             raise InputError("--predictions and --report name one file; name two")
-        posts = read_labelled(file, column_names(columns))
-        theirs = read_predictions(against, posts) if against is not None else None
+        posts = read_labelled(file, column_names(columns), say)
+        theirs = read_predictions(against, posts, say) if against is not None else None
         loaded, rate = None, None
         if answers is not None:
-            told = read_predictions(answers, posts)
+            told = read_predictions(answers, posts, say)
         else:
             loaded = _loaded(model)
             told, rate = _answers_of(loaded, posts)
@@ -320,17 +360,16 @@ def _report(
     told: Sequence[Mapping[str, Any]],
     result: Mapping[str, Any],
 ) -> str:
-    from classifier.model import file_sha256
     from classifier.report import report_page
 
     settings = load_settings()
-    facts = {"File": f"{posts.path.name}, SHA-256 {file_sha256(posts.path)}", "Posts": f"{len(told):,}"}
+    facts = {"File": _with_hash(posts.path), "Posts": f"{len(told):,}"}
     if model is not None:
         facts["Model"] = f"{model.id}, SHA-256 {model.sha256}, {model.manifest['runtime']}"
     if answers is not None:
-        facts["Predictions"] = f"{answers.name}, SHA-256 {file_sha256(answers)}"
+        facts["Predictions"] = _with_hash(answers)
     if against is not None:
-        facts["Against"] = f"{against.name}, SHA-256 {file_sha256(against)}"
+        facts["Against"] = _with_hash(against)
     guide = sha256(resources.files("data").joinpath("guide.md").read_bytes()).hexdigest()
     facts["Annotation guide"] = f"SHA-256 {guide}"
     facts["Made"] = f"{settings.now().astimezone(NAIROBI):%-d %B %Y, %H:%M} EAT, tracker {version('ecitizen-tracker')}"
@@ -345,6 +384,14 @@ def _report(
     subject = model.id if model is not None else answers.name if answers is not None else ""
     title = f"Evaluation of {subject} on {posts.path.name}"
     return report_page(title, facts, stamps, posts.examples, told, result, against.name if against else None)
+
+
+def _with_hash(path: Path) -> str:
+    from classifier.model import file_sha256
+
+    if not path.is_file():
+        return f"{path.name}, a pipe, which has no hash"
+    return f"{path.name}, SHA-256 {file_sha256(path)}"
 
 
 def _show_scores(result: dict[str, Any], answers: Path | None) -> None:

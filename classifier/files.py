@@ -1,36 +1,39 @@
-"""Files of posts: read record by record for `classify`, labelled ones for `evaluate`, predictions beside them, written whole."""
+"""Files of posts: texts as `classify` takes them, labelled posts for `evaluate`, predictions beside them."""
 
 from __future__ import annotations
 
-import csv
 import json
 import math
+import re
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from classifier.corpus import HEADS, Example, checked_labels
 from classifier.evaluation import EVERY_POST, SCORED
 from data.errors import InputError, RecordError
+from data.files import is_unicode, open_records
 from data.official import official_handles
+from data.records import MAX_TEXT_CHARACTERS
 from data.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     Record = dict[str, Any]
 
-MAX_TEXT_CHARACTERS = 65_536
-MAX_CELL_CHARACTERS = 2**24
+Item = TypeVar("Item")
+
 COLUMNS = ("text", "id", "source", "synthetic", *HEADS)
+BATCH_POSTS = 2_000
+BATCH_CHARACTERS = 1_000_000
 _KEY_FIELDS = ("source", "id")
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_FORMULA_STARTS = frozenset("=+-@\t\r")
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}")
+_WHOLE_AS_FLOAT = re.compile(r"(\d+)\.0")
 
 
-def clean(text: object) -> str:
+def clean(text: object, author: object = None) -> str:
     """The text redacted as in the store. Raises RecordError where it is none that can be labelled."""
     if text is None:
         raise RecordError("text is missing")
@@ -38,114 +41,43 @@ def clean(text: object) -> str:
         raise RecordError(f"text must be text, found {type(text).__name__}")
     if not is_unicode(text):
         raise RecordError("text is not Unicode text: it holds half a surrogate pair, or the file is not UTF-8")
+    if "\0" in text:
+        raise RecordError("text contains a NUL character")
     if len(text) > MAX_TEXT_CHARACTERS:
         raise RecordError(f"text has {len(text):,} characters, at most {MAX_TEXT_CHARACTERS:,} are taken")
-    return redact(text, keep_handles=official_handles())
+    handle = str(author) if isinstance(author, str | int) else None
+    return redact(text, author=handle, keep_handles=official_handles())
 
 
-def is_unicode(text: str) -> bool:
-    """Whether the text can be written as UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def check_jsonl_name(option: str, path: Path) -> None:
+    """Raise InputError where the ending promises another format than the JSONL that is written."""
+    if path.suffix.lower() in {".csv", ".tsv", ".parquet"}:
+        raise InputError(f"{option} writes JSONL: name it {path.with_suffix('.jsonl').name}")
 
 
-@contextmanager
-def open_records(path: Path) -> Iterator[Iterator[Record | RecordError]]:
-    """The records of a CSV, TSV or (any other ending) JSONL file: for each an object, or why it is none.
-
-    Raises InputError where the file cannot be read, is UTF-16, or has a broken or ambiguous header.
-    """
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file")
-    try:
-        with path.open("rb") as start:
-            if start.read(2) in {b"\xff\xfe", b"\xfe\xff"}:
-                raise InputError(f"{path} is UTF-16; save it as UTF-8")
-        # What is not UTF-8 becomes lone surrogates, which are reported with their record.
-        file = path.open("r", encoding="utf-8-sig", errors="surrogateescape", newline="")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    with file:
-        delimiter = _DELIMITERS.get(path.suffix.lower())
-        yield _json_lines(file) if delimiter is None else _rows(path, file, delimiter)
-
-
-def _json_lines(lines: Iterator[str]) -> Iterator[Record | RecordError]:
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            yield RecordError("broken JSON (a file that ends in neither .csv nor .tsv is read as JSONL)")
-            continue
-        yield value if isinstance(value, dict) else RecordError(f"expected an object, found {type(value).__name__}")
-
-
-def _rows(path: Path, lines: Iterator[str], delimiter: str) -> Iterator[Record | RecordError]:
-    """The rows of a table. Where quotes do not close, reading begins again behind the row's first line, so that no row
-    is swallowed; that line is broken in CSV, and in TSV, which many programs write without quotes, read as it stands."""
-    again: list[str] = []  # to be read a second time, the next one last
-    taken: list[str] = []  # what the row at hand was read from
-
-    def feed() -> Iterator[str]:
-        while (line := again.pop() if again else next(lines, None)) is not None:
-            taken.append(line)
-            yield line
-
-    csv.field_size_limit(MAX_CELL_CHARACTERS)
-    names: list[str] = []
-    reader = csv.reader(feed(), delimiter=delimiter, strict=True)
-    while True:
-        taken.clear()
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            first, *rest = taken
-            again += reversed(rest)
-            reader = csv.reader(feed(), delimiter=delimiter, strict=True)
-            if delimiter == "," or len(first) > MAX_CELL_CHARACTERS:
-                if not names:
-                    raise InputError(f"{path} has a broken header: {error}") from None
-                yield RecordError(f"broken CSV: {error}")
-                continue
-            cells = first.rstrip("\r\n").split(delimiter)
-        if not names:
-            names = [name.strip() for name in cells]
-            for second, name in enumerate(names):
-                if name and (first_place := names.index(name)) < second:
-                    raise InputError(f"{path}: columns {first_place + 1} and {second + 1} have one name; rename one")
-        elif cells:
-            yield _record(names, cells, delimiter)
-
-
-def _record(names: Sequence[str], cells: Sequence[str], delimiter: str) -> Record | RecordError:
-    if len(cells) != len(names):
-        more = len(cells) > len(names)
-        hint = "; put text that holds a comma in quotes" if more and delimiter == "," else ""
-        return RecordError(f"{'more' if more else 'fewer'} cells than the header has columns{hint}")
-    if any("\0" in cell for cell in cells):
-        return RecordError("it holds a NUL byte")
-    return dict(zip(names, map(_unguarded, cells), strict=True))
-
-
-def _unguarded(cell: str) -> str:
-    """An exported cell that a spreadsheet would run as a formula carries an apostrophe in front."""
-    return cell[1:] if cell[:1] == "'" and cell[1:2] in _FORMULA_STARTS else cell
+def batches(items: Iterable[Item], characters: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """The items in lists of BATCH_POSTS at most, shorter where they are long, so that memory does not follow their length."""
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += characters(item)
+        if len(batch) >= BATCH_POSTS or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPosts:
-    """The posts of a labelled file. Texts are redacted; `keys` holds the source and id of each, as far as it has them."""
+    """The posts of a labelled file. Texts are redacted; `keys` holds the source and id of each, as far as it has them,
+    `places` where in the file it stands."""
 
     path: Path
     examples: list[Example]
     keys: list[Record]
+    places: list[str]
     synthetic: int
 
 
@@ -165,29 +97,40 @@ def column_names(columns: str | None) -> dict[str, str]:
     return {theirs: ours for ours, theirs in pairs}
 
 
-def read_labelled(path: Path, columns: Mapping[str, str]) -> LabelledPosts:
+def read_labelled(
+    path: Path, columns: Mapping[str, str], say: Callable[[str], None] = lambda _line: None
+) -> LabelledPosts:
     """The posts of a file with their labels; `columns` gives our column by theirs.
 
-    Raises InputError, with the number of the record, where one is no post or has a label that is not in the guide.
+    A platform's language tag that is none of the guide's is no answer, which `say` hears of once. Raises InputError,
+    with the place of the record, where one is no post or has a label that is not in the guide.
     """
-    examples, keys, synthetic = [], [], 0
+    examples, keys, places, synthetic = [], [], [], 0
     seen: set[str] = set()
-    for number, record in _numbered(path):
-        seen |= record.keys()
-        try:
-            ours = _renamed(record, columns)
-            if ours.get("text") is None:
-                theirs = next((theirs for theirs, name in columns.items() if name == "text"), None)
-                raise RecordError(
-                    f"there is no column {theirs!r}, which --columns names"
-                    if theirs
-                    else "text is missing; name its column with --columns text=NAME"
-                )
-            examples.append(Example(clean(ours["text"]), checked_labels(ours)))
-        except InputError as error:
-            raise InputError(f"{path}, record {number}: {error}") from None
-        keys.append(_key_fields(ours))
-        synthetic += ours.get("synthetic") in (True, "True", "true", "1")
+    foreign_tags = 0
+    with open_records(path) as records:
+        for place, record in records:
+            try:
+                if isinstance(record, RecordError):
+                    raise record
+                seen |= record.keys()
+                ours = _renamed(record, columns)
+                if ours.get("text") is None:
+                    theirs = next((theirs for theirs, name in columns.items() if name == "text"), None)
+                    raise RecordError(
+                        f"there is no column {theirs!r}, which --columns names"
+                        if theirs
+                        else "text is missing; name its column with --columns text=NAME"
+                    )
+                if _is_foreign_tag(ours.get("lang")):
+                    foreign_tags += 1
+                    ours["lang"] = None
+                examples.append(Example(clean(ours["text"], record.get("author")), checked_labels(ours)))
+            except InputError as error:
+                raise InputError(f"{path}, {place}: {error}") from None
+            keys.append(_key_fields(ours))
+            places.append(place)
+            synthetic += ours.get("synthetic") in (True, "True", "true", "1")
     if not examples:
         raise InputError(f"{path} has no labelled post")
     if absent := [theirs for theirs in columns if theirs not in seen]:
@@ -196,15 +139,16 @@ def read_labelled(path: Path, columns: Mapping[str, str]) -> LabelledPosts:
         raise InputError(
             f"{path} has no label to score: it needs any of {', '.join(EVERY_POST)}; --columns maps other names"
         )
-    return LabelledPosts(path, examples, keys, synthetic)
+    if foreign_tags:
+        say(
+            f"{path}: lang of {foreign_tags:,} posts is a platform's tag, none of {', '.join(HEADS['lang'])}; "
+            "taken as not answered, so that these posts are in no slice by language"
+        )
+    return LabelledPosts(path, examples, keys, places, synthetic)
 
 
-def _numbered(path: Path) -> Iterator[tuple[int, Record]]:
-    with open_records(path) as records:
-        for number, record in enumerate(records, 1):
-            if isinstance(record, RecordError):
-                raise InputError(f"{path}, record {number}: {record}")
-            yield number, record
+def _is_foreign_tag(value: object) -> bool:
+    return isinstance(value, str) and value not in HEADS["lang"] and _LANGUAGE_TAG.fullmatch(value) is not None
 
 
 def _renamed(record: Record, columns: Mapping[str, str]) -> Record:
@@ -214,31 +158,45 @@ def _renamed(record: Record, columns: Mapping[str, str]) -> Record:
 
 def _key_fields(record: Record) -> Record:
     """The source and the id of a record, where they are given and can be written out again."""
-    kept = {name: record[name] for name in _KEY_FIELDS if isinstance(record.get(name), int | str)}
-    return {name: value for name, value in kept.items() if value != "" and is_unicode(str(value))}
+    kept = {name: _whole(record.get(name)) for name in _KEY_FIELDS}
+    return {
+        name: value
+        for name, value in kept.items()
+        if isinstance(value, int | str) and not isinstance(value, bool) and value != "" and is_unicode(str(value))
+    }
 
 
-def _key(fields: Record) -> str | None:
-    """The id without the source, which an exported CSV writes before it."""
-    return str(fields["id"]).removeprefix(f"{fields.get('source')}:") if "id" in fields else None
+def _whole(value: object) -> object:
+    """An id as it was before a table with a gap in the column made numbers with a point of whole ones."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and (match := _WHOLE_AS_FLOAT.fullmatch(value)):
+        return match[1]
+    return value
 
 
-def read_predictions(path: Path, posts: LabelledPosts) -> list[Record]:
+def read_predictions(path: Path, posts: LabelledPosts, say: Callable[[str], None] = lambda _line: None) -> list[Record]:
     """The answers of a file to labelled posts, in the order of the posts: the scored heads and, where given, scores.
 
-    They are matched by id where every post and every answer has one, and by row where not; a text that stands beside
-    a row must then be the post's. Raises InputError where one is wrong, missing or too many, or a head is not answered.
+    They are matched by id, and by source where every row of both has one. Where a file has no id at all they are matched
+    by row, which `say` hears of; a text that stands beside a row must then be the post's. Raises InputError where an answer
+    is wrong, missing or too many, a head is not answered, or only some rows have an id.
     """
-    answers, keys, texts = [], [], []
+    answers, keys, texts, places = [], [], [], []
     fields: set[str] = set()
-    for number, record in _numbered(path):
-        fields |= record.keys()
-        try:
-            answers.append(_answer(record))
-            texts.append(clean(record["text"]) if isinstance(record.get("text"), str) else None)
-        except InputError as error:
-            raise InputError(f"{path}, record {number}: {error}") from None
-        keys.append(_key(_key_fields(record)))
+    with open_records(path) as records:
+        for place, record in records:
+            try:
+                if isinstance(record, RecordError):
+                    raise record
+                fields |= record.keys()
+                answers.append(_answer(record))
+                text = record.get("text")
+                texts.append(clean(text, record.get("author")) if isinstance(text, str) else None)
+            except InputError as error:
+                raise InputError(f"{path}, {place}: {error}") from None
+            keys.append(_key_fields(record))
+            places.append(place)
     if len(answers) != len(posts.examples):
         raise InputError(
             f"{path} must have one prediction for each of the {len(posts.examples):,} posts of {posts.path}, not {len(answers):,}"
@@ -248,41 +206,61 @@ def read_predictions(path: Path, posts: LabelledPosts) -> list[Record]:
             raise InputError(
                 f"{path} does not answer {head}, which {posts.path} asks; add it, or take the column out there"
             )
-    order = _matched(path, keys, texts, posts)
+    if _have_ids(path, keys, places) and _have_ids(posts.path, posts.keys, posts.places):
+        order = _matched_by_id(path, keys, places, posts)
+    else:
+        say(f"{path} is matched to {posts.path} by row, as not both have an id")
+        order = _matched_by_row(path, texts, places, posts)
     for index, example in zip(order, posts.examples, strict=True):
         for head in EVERY_POST:
             if head in example.labels and head not in answers[index]:
-                raise InputError(f"{path}, record {index + 1}: {head} is missing")
+                raise InputError(f"{path}, {places[index]}: {head} is missing")
     return [answers[index] for index in order]
 
 
-def _matched(path: Path, keys: list[str | None], texts: list[str | None], posts: LabelledPosts) -> list[int]:
-    """For each post the index of its answer."""
-    wanted = [_key(fields) for fields in posts.keys]
-    if None in keys or None in wanted:
-        for index, (text, example) in enumerate(zip(texts, posts.examples, strict=True)):
-            if text is not None and text.split() != example.text.split():
-                raise InputError(
-                    f"{path}, record {index + 1}: its text is not that of the post in the same row of {posts.path}; "
-                    "bring both into one order, give both an id, or leave text out"
-                )
-        return list(range(len(keys)))
-    places = _places(path, keys)
-    _places(posts.path, wanted)
-    if missing := [number for number, key in enumerate(wanted, 1) if key not in places]:
-        raise InputError(f"{path} has no prediction with the id of {posts.path}, record {missing[0]}")
-    return [places[key] for key in wanted]
+def _have_ids(path: Path, keys: Sequence[Record], places: Sequence[str]) -> bool:
+    lacking = [place for place, fields in zip(places, keys, strict=True) if "id" not in fields]
+    if lacking and len(lacking) < len(keys):
+        raise InputError(f"{path}, {lacking[0]}: id is missing, which other rows have; give every row one, or none")
+    return not lacking
 
 
-def _places(path: Path, keys: Sequence[str | None]) -> dict[str | None, int]:
-    places: dict[str | None, int] = {}
-    for index, key in enumerate(keys):
-        if key in places:
+def _matched_by_row(path: Path, texts: Sequence[str | None], places: Sequence[str], posts: LabelledPosts) -> list[int]:
+    for text, place, example in zip(texts, places, posts.examples, strict=True):
+        if text is not None and text.split() != example.text.split():
             raise InputError(
-                f"{path}, records {places[key] + 1} and {index + 1} have one id; make ids differ, or leave them out to match by row"
+                f"{path}, {place}: its text is not that of the post in the same row of {posts.path}; "
+                "bring both into one order, give both an id, or leave text out"
             )
-        places[key] = index
-    return places
+    return list(range(len(texts)))
+
+
+def _matched_by_id(path: Path, keys: Sequence[Record], places: Sequence[str], posts: LabelledPosts) -> list[int]:
+    """For each post the index of its answer."""
+    with_source = all("source" in fields for fields in (*keys, *posts.keys))
+    found = _indices(path, keys, places, with_source)
+    wanted = _indices(posts.path, posts.keys, posts.places, with_source)
+    for key, index in wanted.items():
+        if key not in found:
+            raise InputError(f"{path} has no prediction with the id of {posts.path}, {posts.places[index]}")
+    return [found[key] for key in wanted]
+
+
+def _indices(
+    path: Path, keys: Sequence[Record], places: Sequence[str], with_source: bool
+) -> dict[tuple[str, str], int]:
+    indices: dict[tuple[str, str], int] = {}
+    for index, fields in enumerate(keys):
+        source = str(fields.get("source", ""))
+        # An exported CSV writes the source before the id.
+        key = (source if with_source else "", str(fields["id"]).removeprefix(f"{source}:"))
+        if key in indices:
+            hint = "make ids differ" if with_source else "make ids differ, give every row of both files a source"
+            raise InputError(
+                f"{path}, {places[indices[key]]} and {places[index]} have one id; {hint}, or leave ids out to match by row"
+            )
+        indices[key] = index
+    return indices
 
 
 def _answer(record: Record) -> Record:
@@ -315,39 +293,3 @@ def _probability(name: str, value: object) -> float:
     if not 0 <= number <= 1:
         raise RecordError(f"{name} must be a number from 0 to 1")
     return number
-
-
-def check_place(path: Path, inputs: Sequence[Path | None]) -> None:
-    """Raise InputError, before the work rather than after it, where a file cannot be written or is one that is read."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist; make it first")
-    if path.exists():
-        if not path.is_file():
-            raise InputError(f"{path} is not a plain file; name one")
-        if any(other is not None and other.exists() and path.samefile(other) for other in inputs):
-            raise InputError(f"{path} is read by this command; write to another file")
-    draft = _draft(path)
-    try:
-        draft.open("w").close()
-        draft.unlink()
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def write_whole(path: Path, content: str) -> None:
-    """Write the file as UTF-8, whole or not at all. Raises InputError where it cannot be written."""
-    draft = _draft(path)
-    try:
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(path.resolve())
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise InputError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _draft(path: Path) -> Path:
-    """Beside the file itself, where a link leads to it, so that the link stays."""
-    target = path.resolve()
-    return target.with_name(target.name + ".part")

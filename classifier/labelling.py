@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SCORE_DIGITS = 4
 MAX_KNOWN = 50_000
+MAX_KNOWN_CHARACTERS = 10_000_000
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u024f]{2,}")
 _PLACEHOLDER = re.compile(r"<[A-Z]+>|@\w+")
 
@@ -32,10 +33,10 @@ def label_texts(
     """The labels of redacted texts, in their order; equal texts are read once.
 
     `known` carries what this model said from one call to the next: texts in it are not read again, new ones are added,
-    and it is emptied at MAX_KNOWN.
+    and it is emptied at MAX_KNOWN texts or MAX_KNOWN_CHARACTERS.
     """
     by_text = {} if known is None else known
-    if len(by_text) > MAX_KNOWN:
+    if len(by_text) > MAX_KNOWN or sum(map(len, by_text)) > MAX_KNOWN_CHARACTERS:
         by_text.clear()
     distinct = [text for text in dict.fromkeys(texts) if text not in by_text]
     if not distinct:

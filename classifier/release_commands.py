@@ -12,6 +12,7 @@ import typer
 
 from data.console import one_line_errors, print_json, progress_bar, say, set_up_logs
 from data.errors import InputError, ModelError, TrackerError
+from data.files import check_place, draft_of
 from data.settings import load_settings
 
 if TYPE_CHECKING:
@@ -220,16 +221,16 @@ def rerun(
     """
     set_up_logs()
     with one_line_errors():
-        from classifier.files import check_place
+        from classifier.files import check_jsonl_name
         from classifier.rerun import rerun as run
 
         if output is not None:
+            check_jsonl_name("--output", output)
             check_place(output, [file])
         with ExitStack() as stack:
             out: IO[str] | None = None
             if output is not None:
-                draft = output.with_name(output.name + ".part")
-                stack.callback(draft.unlink, missing_ok=True)
+                draft = stack.enter_context(draft_of(output))
                 out = stack.enter_context(draft.open("w", encoding="utf-8"))
             progress = stack.enter_context(progress_bar(file.name, None))
 
@@ -238,9 +239,6 @@ def rerun(
                     out.write(json.dumps(found, ensure_ascii=False) + "\n")
 
             report = run(file, reference, exact=exact, show_text=show_text, say=say, write=write, progress=progress)
-            if out is not None and output is not None:
-                out.close()
-                draft.replace(output)
         if as_json:
             print_json(report)
         else:

@@ -13,26 +13,25 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classifier.files import MAX_TEXT_CHARACTERS, is_unicode, open_records
+from classifier.files import batches
 from classifier.labelling import label_texts
 from classifier.model import Model, load_model
 from classifier.releases import find_model, parse_reference
 from data.errors import InputError, ModelError, RecordError
+from data.files import is_unicode, open_records
+from data.records import MAX_TEXT_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-BATCH_ROWS = 2_000
 MAX_EXAMPLES = 20
 LABEL_SETS = ("problems", "services")
 LABELS = ("problems", "kind", "sentiment", "about", "lang", "unsure", "services", "status", "scope")
 SCORES = ("scores", "kind_score", "sentiment_score", "about_score")
 TOLERANCE = {"posts_with_equal_labels": 0.995, "score_difference": 0.02}
-_COLUMNS = ("source", "id", "text", "model", "corrections", *LABELS, *SCORES)
 _INSTRUCTIONS = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "amx_int8", "asimd", "asimddp", "i8mm", "sve")
 
 
@@ -57,24 +56,17 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise InputError(f"{path} must end in .jsonl, .csv or .parquet, as `tracker export` writes it")
     if not path.is_file():
         raise InputError(f"{path} is {'a folder' if path.is_dir() else 'not here'}; name an exported file")
-    for number, record in enumerate(_records(path), 1):
-        if isinstance(record, RecordError):
-            raise InputError(f"{path}, row {number}: {record}; nothing was compared")
-        if "text" not in record:
-            raise InputError(_why_no_text(path, number, record))
-        try:
-            yield _row(number, record)
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            reason = str(error) if type(error) is ValueError else "a field is not as an export has it"
-            raise InputError(f"{path}, row {number}: {reason}; nothing was compared") from None
-
-
-def _records(path: Path) -> Iterator[dict[str, Any] | RecordError]:
-    if path.suffix.lower() == ".parquet":
-        yield from _parquet_records(path)
-        return
     with open_records(path) as records:
-        yield from records
+        for number, (_, record) in enumerate(records, 1):
+            if isinstance(record, RecordError):
+                raise InputError(f"{path}, row {number}: {record}; nothing was compared")
+            if "text" not in record:
+                raise InputError(_why_no_text(path, number, record))
+            try:
+                yield _row(number, record)
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
+                reason = str(error) if type(error) is ValueError else "a field is not as an export has it"
+                raise InputError(f"{path}, row {number}: {reason}; nothing was compared") from None
 
 
 def _why_no_text(path: Path, number: int, record: dict[str, Any]) -> str:
@@ -88,23 +80,9 @@ def _why_no_text(path: Path, number: int, record: dict[str, Any]) -> str:
     return f"{path} is of the tier {tier}, which has no texts: export the same posts with `--tier partner` for a rerun"
 
 
-def _parquet_records(path: Path) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-        names = file.schema_arrow.names
-        columns = [name for name in (*_COLUMNS, "posts", "fingerprint") if name in names]
-        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
-            yield from batch.to_pylist()
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{path} is not a whole Parquet file ({type(error).__name__}); nothing was compared") from None
-
-
 def _row(number: int, record: dict[str, Any]) -> Row:
     text = record["text"]
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str):
         raise ValueError("it has no text")
     if len(text) > MAX_TEXT_CHARACTERS:
         raise ValueError(f"its text has more than {MAX_TEXT_CHARACTERS:,} characters")
@@ -371,8 +349,7 @@ def rerun(
             f"{reason}. Until then {load_model().id} labels these posts, so that the differences are between two models"
         )
     drift = Drift()
-    rows = read_rows(path)
-    while batch := list(islice(rows, BATCH_ROWS)):
+    for batch in batches(read_rows(path), lambda row: len(row.text)):
         for found in _compared(batch, planned, drift, progress, show_text):
             write(found)
     other = any(not _same(named, model) for named, model in planned.models.items())

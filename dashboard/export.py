@@ -18,6 +18,7 @@ from sqlalchemy import Text, select, type_coerce
 from data import tables
 from data.corrections import corrections_of, settled_posts
 from data.errors import InputError
+from data.files import FORMULA_STARTS, check_place, draft_of, write_whole
 from data.official import NAIROBI
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 TIERS = ("public", "partner", "aggregate")
 BATCH_ROWS = 5_000
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _LABEL_FIELDS = (
     "problems",
     "scores",
@@ -103,59 +103,57 @@ def write_export(
     writer = {".csv": _csv_file, ".jsonl": _jsonl_file, ".parquet": _parquet_file}.get(path.suffix.lower())
     if writer is None:
         raise InputError(f"{path} must end in .csv, .jsonl or .parquet")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist; make it first")
+    check_place(path)
     weights = _sample_weights(engine, selection, sample, sample_by, seed or 0) if sample is not None else None
     fields = FIELDS[tier] + (("weight",) if weights is not None else ())
     rows = _aggregate(engine, selection) if tier == "aggregate" else _rows(engine, selection, weights)
     count, synthetic, corrected, models, corrections = 0, 0, 0, Counter[str](), Counter[str]()
-    draft = path.with_name(path.name + ".part")
-    with writer(draft, fields) as write:
-        while batch := list(islice(rows, BATCH_ROWS)):
-            chosen = [{field: row[field] for field in fields} for row in batch]
-            write(chosen)
-            count += len(chosen)
-            synthetic += sum(bool(row["synthetic"]) for row in chosen)
-            models.update(row["model"] for row in batch if "model" in row)
-            corrected += sum(bool(row.get("corrections")) for row in batch)
-            corrections.update(each["field"] for row in batch for each in row.get("corrections", []))
-            progress(count)
-    if count == 0:
-        draft.unlink()
-        raise InputError(
-            "no labelled post matches: widen the filters, or label what the store has with `tracker classify`"
-        )
-    card = {
-        "file": path.name,
-        "sha256": _sha256(draft),
-        "rows": count,
-        "tier": tier,
-        "fields": list(fields),
-        "selection": {name: _shown(value) for name, value in asdict(selection).items() if value is not None},
-        "sample": {"posts": sample, "by": sample_by, "seed": seed or 0} if sample is not None else None,
-        "models": dict(models),
-        "synthetic_rows": synthetic,
-        "corrected": {"rows": corrected, "fields": dict(corrections)} if tier != "aggregate" else None,
-        "stamp": "DEMO: rows marked synthetic were written for this project and are not posts of real people"
-        if synthetic
-        else None,
-        "made_at": now.isoformat(),
-        "clock_pretended": pretended,
-        "tracker": version,
-        "schema": tables.SCHEMA_REVISION,
-        "csv": {
-            "encoding": "UTF-8 with BOM",
-            "formula_guard": "an apostrophe before a cell that begins with = + - @, a tab or a return",
+    with draft_of(path) as draft:
+        with writer(draft, fields) as write:
+            while batch := list(islice(rows, BATCH_ROWS)):
+                chosen = [{field: row[field] for field in fields} for row in batch]
+                write(chosen)
+                count += len(chosen)
+                synthetic += sum(bool(row["synthetic"]) for row in chosen)
+                models.update(row["model"] for row in batch if "model" in row)
+                corrected += sum(bool(row.get("corrections")) for row in batch)
+                corrections.update(each["field"] for row in batch for each in row.get("corrections", []))
+                progress(count)
+        if count == 0:
+            raise InputError(
+                "no labelled post matches: widen the filters, or label what the store has with `tracker classify`"
+            )
+        card = {
+            "file": path.name,
+            "sha256": _sha256(draft),
+            "rows": count,
+            "tier": tier,
+            "fields": list(fields),
+            "selection": {name: _shown(value) for name, value in asdict(selection).items() if value is not None},
+            "sample": {"posts": sample, "by": sample_by, "seed": seed or 0} if sample is not None else None,
+            "models": dict(models),
+            "synthetic_rows": synthetic,
+            "corrected": {"rows": corrected, "fields": dict(corrections)} if tier != "aggregate" else None,
+            "stamp": "DEMO: rows marked synthetic were written for this project and are not posts of real people"
+            if synthetic
+            else None,
+            "made_at": now.isoformat(),
+            "clock_pretended": pretended,
+            "tracker": version,
+            "schema": tables.SCHEMA_REVISION,
+            "csv": {
+                "encoding": "UTF-8 with BOM",
+                "formula_guard": "an apostrophe before a cell that begins with = + - @, a tab or a return",
+            }
+            if path.suffix.lower() == ".csv"
+            else None,
+            "text": "redacted; names of people in free text are not recognised"
+            if tier == "partner"
+            else "not included",
+            "terms": "X allows publishing ids only; hydrated posts are for a partner, 500 a person a day, never public. "
+            "What authors delete must be deleted in every copy.",
         }
-        if path.suffix.lower() == ".csv"
-        else None,
-        "text": "redacted; names of people in free text are not recognised" if tier == "partner" else "not included",
-        "terms": "X allows publishing ids only; hydrated posts are for a partner, 500 a person a day, never public. "
-        "What authors delete must be deleted in every copy.",
-    }
-    card_path = path.with_name(path.name + ".card.json")
-    card_path.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+        write_whole(path.with_name(path.name + ".card.json"), json.dumps(card, indent=1, ensure_ascii=False) + "\n")
     return card
 
 

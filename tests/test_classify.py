@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import shutil
+import sqlite3
+import threading
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from conftest import NOW
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,16 +25,22 @@ from hypothesis import strategies as st
 from classifier.commands import runtime_check
 from classifier.corpus import HEADS, Example
 from classifier.evaluation import score_answers, score_head
+from classifier.files import batches
 from classifier.gazetteer import find_services
 from classifier.labelling import label_texts
 from classifier.model import PIECE_CHARACTERS, Model, default_model_folder, load_model
 from data.commands import ROOM_CHECKS
 from data.errors import ModelError
+from data.files import draft_of
 from data.labels import ABOUTS, KINDS, PROBLEMS, SENTIMENTS, confidence
+from data.records import Post
+from data.store import open_store
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
+
+    from data.settings import Settings
 
     Tracker = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -58,14 +72,21 @@ def test_plain_complaints_get_their_problem(model: Model, text: str, problem: st
     assert (labels.kind, labels.about, labels.sentiment) == ("complaint", "ecitizen", "negative")
 
 
-def test_labels_are_the_guides(model: Model, texts: list[str]) -> None:
-    for labels in label_texts(model, texts):
-        assert set(labels.problems) <= set(PROBLEMS)
+def test_labels_follow_from_the_scores_and_the_models_thresholds(model: Model, texts: list[str]) -> None:
+    found = label_texts(model, texts)
+    for labels in found:
         assert list(labels.scores) == list(PROBLEMS)
-        assert labels.kind in KINDS
-        assert labels.about in ABOUTS
-        assert labels.sentiment in SENTIMENTS
-        assert (labels.status is not None) == (labels.kind == "official")
+        cuts = model.manifest["thresholds"]
+        assert labels.problems == [name for name in PROBLEMS if labels.scores[name] >= cuts[name]]
+        assert all(0 <= score <= 1 and score == round(score, 4) for score in labels.scores.values())
+        for score, names in (
+            (labels.kind_score, KINDS),
+            (labels.sentiment_score, SENTIMENTS),
+            (labels.about_score, ABOUTS),
+        ):
+            assert 1 / len(names) - 1e-4 <= score <= 1  # the largest of as many as there are labels
+        assert (labels.status is None, labels.scope is None) == (labels.kind != "official",) * 2
+    assert {"complaint", "praise"} <= {labels.kind for labels in found}
 
 
 def test_a_text_is_labelled_alike_whatever_stands_beside_it(model: Model, texts: list[str]) -> None:
@@ -317,8 +338,136 @@ def test_classify_keeps_unknown_fields_in_order_and_skips_what_is_no_post(tracke
     assert done.returncode == 0, done.stderr
     posts = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [list(post)[:3] for post in posts] == [["b", "text", "a"], ["text", "problems", "scores"]]
-    assert "record 2" in done.stderr
-    assert "record 3" in done.stderr
+    assert "in.jsonl, line 2: broken JSON" in done.stderr
+    assert "in.jsonl, line 3: text must be text" in done.stderr
+
+
+def test_classify_reads_a_pipe_from_its_first_record(tracker: Tracker, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    content = "".join(json.dumps({"id": number, "text": "ecitizen iko down"}) + "\n" for number in range(3_000))
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(content,))
+    writer.start()
+    done = tracker("classify", "--input", "pipe", "--output", "out.jsonl")
+    writer.join()
+    assert done.returncode == 0, done.stderr
+    assert "3,000 labelled, 0 skipped" in done.stderr
+    out = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in out] == list(range(3_000))
+
+
+ODD_RECORDS = (
+    '\n\n{"text":"ecitizen iko down","author":"mti_mkavu"}\n'
+    '{"text":"n","votes":NaN}\n{"text":"i","votes":1e999}\n{"text":"z\\u0000"}\n'
+    '{"text":"mti_mkavu anauliza","author":"mti_mkavu","corrections":[],"labelled_at":"2026-03-05T06:00:00Z","votes":1}\n'
+)
+
+
+def test_classify_skips_what_json_or_the_store_has_not_and_names_the_line(tracker: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text(ODD_RECORDS, encoding="utf-8")
+    done = tracker("classify", "--input", "in.jsonl", "--json")
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads(done.stdout, parse_constant=pytest.fail)
+    assert (first["text"], second["text"]) == ("ecitizen iko down", "@user anauliza")
+    # What was said of the labels that stood there before.
+    assert "corrections" not in second and "labelled_at" not in second and second["votes"] == 1
+    told = [line.partition("in.jsonl, ")[2] for line in done.stderr.splitlines() if line.startswith("skipped")]
+    assert [line.partition(":")[0] for line in told] == ["line 4", "line 5", "line 6"]
+    assert "NaN" in told[0] and "NaN" in told[1] and "NUL" in told[2]
+
+
+def test_classify_strict_ends_at_the_first_bad_record_and_writes_nothing(tracker: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text(ODD_RECORDS, encoding="utf-8")
+    done = tracker("classify", "--input", "in.jsonl", "--output", "out.jsonl", "--strict")
+    assert done.returncode == 2
+    assert "in.jsonl, line 4:" in done.stderr and done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (gzip.compress(b'{"text":"a"}\n' * 50), "gzip"),
+        (b"id;text\n1;a\n2;b\n", "semicolons"),
+        (b"id,tweet\n1,a\n2,b\n", "the column text"),
+        (b'[\n {"text": "a"},\n', "broken JSON"),
+    ],
+)
+def test_classify_says_in_one_line_that_a_file_is_of_no_format_it_reads(
+    tracker: Tracker, tmp_path: Path, content: bytes, says: str
+) -> None:
+    (tmp_path / "in").write_bytes(content)
+    done = tracker("classify", "--input", "in", "--output", "out.jsonl")
+    assert done.returncode == 2
+    assert says in done.stderr and done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("name", ["in.json", "in.parquet"])
+def test_classify_takes_a_list_over_lines_and_parquet(tracker: Tracker, tmp_path: Path, name: str) -> None:
+    posts = [{"text": text, "at": datetime(2026, 3, 5, 6, tzinfo=UTC)} for text in ("ecitizen iko down", "asante")]
+    if name == "in.json":
+        (tmp_path / name).write_text(json.dumps(posts, indent=1, default=datetime.isoformat), encoding="utf-8")
+    else:
+        pq.write_table(pa.Table.from_pylist(posts), tmp_path / name)
+    done = tracker("classify", "--input", name, "--json")
+    assert done.returncode == 0, done.stderr
+    assert [(post["text"], post["at"]) for post in json.loads(done.stdout)] == [
+        (post["text"], "2026-03-05T06:00:00+00:00") for post in posts
+    ]
+
+
+def test_a_link_as_output_stays_and_no_draft_is_left(tracker: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out.jsonl").symlink_to(tmp_path / "real" / "out.jsonl")
+    (tmp_path / "in.jsonl").write_text('{"text":"asante"}\n', encoding="utf-8")
+    assert tracker("classify", "--input", "in.jsonl", "--output", "out.jsonl").returncode == 0
+    assert (tmp_path / "out.jsonl").is_symlink()
+    assert [path.name for path in (tmp_path / "real").iterdir()] == ["out.jsonl"]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
+def test_a_draft_is_gone_when_its_writing_is_broken_off(tmp_path: Path, stop: type[BaseException]) -> None:
+    (tmp_path / "out.jsonl").write_text("before", encoding="utf-8")
+    with pytest.raises(stop), draft_of(tmp_path / "out.jsonl") as draft:
+        draft.write_text("half", encoding="utf-8")
+        raise stop
+    assert [path.name for path in tmp_path.iterdir()] == ["out.jsonl"]
+    assert (tmp_path / "out.jsonl").read_text(encoding="utf-8") == "before"
+
+
+def test_batches_are_bounded_by_number_and_by_characters() -> None:
+    assert [len(batch) for batch in batches(["a"] * 4_001, len)] == [2_000, 2_000, 1]
+    assert [len(batch) for batch in batches(["a" * 60_000] * 40, len)] == [17, 17, 6]
+
+
+def test_what_is_known_of_texts_is_bounded_by_their_characters(model: Model) -> None:
+    known = dict.fromkeys((f"{number}{'a' * 60_000}" for number in range(170)), label_texts(model, ["a"])[0])
+    label_texts(model, ["a new text"], known=known)
+    assert list(known) == ["a new text"]
+
+
+def test_another_model_counts_in_the_store_once_no_post_lacks_its_label(
+    tracker: Tracker, copied: Path, tmp_path: Path, settings: Settings
+) -> None:
+    manifest = json.loads((copied / "model.json").read_text(encoding="utf-8"))
+    (copied / "model.json").write_text(json.dumps(manifest | {"name": "other_1"}), encoding="utf-8")
+    shipped, other = load_model(), load_model(copied)
+    store = open_store(settings)
+    store.save_page([Post("x", str(number), NOW, f"ecitizen iko down {number}") for number in range(20)])
+    assert tracker("classify").returncode == 0
+    assert store.active_model() == shipped.id
+    with sqlite3.connect(tmp_path / "posts.db") as connection:
+        connection.executescript(
+            "CREATE TABLE moved (model TEXT, labels INTEGER);"
+            "CREATE TRIGGER moving AFTER INSERT ON models BEGIN INSERT INTO moved "
+            "SELECT NEW.model, count(*) FROM labels WHERE labels.model = NEW.model; END"
+        )
+    done = tracker("classify", "--model", "model")
+    assert f"labels of {other.id} count from now on, none of {shipped.id}" in done.stderr
+    assert store.active_model() == other.id
+    store.close()
+    assert connection.execute("SELECT * FROM moved").fetchall() == [(other.id, 20)]
+    connection.close()
 
 
 def test_classify_labels_what_the_store_has_once(tracker: Tracker) -> None:
@@ -330,19 +479,22 @@ def test_classify_labels_what_the_store_has_once(tracker: Tracker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "status", "says"),
     [
-        (["classify", "--input", "nowhere.jsonl"], "nowhere.jsonl"),
-        (["classify", "a text", "--input", "x.jsonl"], "not both"),
-        (["classify", "a text", "--model", "nowhere"], "not a model folder"),
-        (["evaluate", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["classify", "--input", "nowhere.jsonl"], 2, "nowhere.jsonl: No such file"),
+        (["classify", "a text", "--input", "x.jsonl"], 2, "not both"),
+        (["classify", "a text", "--every", "5"], 2, "--every labels what comes into the store"),
+        (["classify", "--input", "x.jsonl", "--every", "5"], 2, "--every labels what comes into the store"),
+        (["classify", "--strict"], 2, "--strict goes with --input"),
+        (["classify", "--input", "x.jsonl", "--output", "y.csv"], 2, "--output writes JSONL: name it y.jsonl"),
+        (["classify", "a text", "--model", "nowhere"], 1, "not a model folder"),
+        (["evaluate", "nowhere.jsonl"], 2, "nowhere.jsonl: No such file"),
     ],
 )
-def test_wrong_words_get_one_line(tracker: Tracker, words: list[str], says: str) -> None:
+def test_wrong_words_get_one_line(tracker: Tracker, words: list[str], status: int, says: str) -> None:
     done = tracker(*words)
-    assert done.returncode in {1, 2}
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.returncode == status
+    assert says in done.stderr and done.stderr.count("\n") == 1
 
 
 def test_evaluate_scores_what_the_file_has(tracker: Tracker, tmp_path: Path) -> None:
@@ -367,7 +519,7 @@ def test_evaluate_names_a_label_that_is_not_in_the_guide(tracker: Tracker, tmp_p
     (tmp_path / "posts.jsonl").write_text('{"text":"x","kind":"rant"}\n', encoding="utf-8")
     done = tracker("evaluate", "posts.jsonl")
     assert done.returncode == 2
-    assert "record 1" in done.stderr
+    assert "line 1" in done.stderr
     assert "'rant'" in done.stderr
 
 

@@ -272,6 +272,16 @@ def test_labels_of_an_older_model_are_rerun_with_it(tracker: Tracker, exported: 
     }
 
 
+def test_what_classify_writes_of_an_export_and_of_an_empty_text_is_rerun(
+    tracker: Tracker, exported: Path, tmp_path: Path
+) -> None:
+    content = (exported / "all.jsonl").read_text(encoding="utf-8") + '{"text":""}\n'
+    (tmp_path / "in.jsonl").write_text(content, encoding="utf-8")
+    assert tracker("classify", "--input", "in.jsonl", "--output", "again.jsonl").returncode == 0
+    report = report_of(tracker("rerun", "again.jsonl", "--json"), 0)
+    assert (report["verdict"], report["n"], report["corrected"]) == ("identical", POSTS + len(ODD_TEXTS) + 1, 0)
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 @pytest.mark.parametrize("tier", ["public", "aggregate"])
 def test_an_export_without_texts_is_refused_with_the_reason(exported: Path, tier: str, ending: str) -> None:
@@ -281,7 +291,6 @@ def test_an_export_without_texts_is_refused_with_the_reason(exported: Path, tier
 
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"text": None}, "no text"),
-    ({"text": ""}, "no text"),
     ({"text": 7}, "no text"),
     ({"text": "x" * 70_000}, "characters"),
     ({"text": "half \ud83d"}, "Unicode"),
@@ -324,14 +333,14 @@ def test_a_row_that_cannot_be_compared_is_named_and_nothing_is_labelled(
     [
         ("gone.jsonl", None, "not here"),
         ("a.txt", b"{}", ".parquet"),
-        ("a.jsonl", b"", "no labelled post"),
-        ("a.jsonl", b"\n\n", "no labelled post"),
+        ("a.jsonl", b"", "is empty"),
+        ("a.jsonl", b"\n\n", "only white space"),
         ("a.jsonl", b"{\n", "row 1"),
-        ("a.jsonl", b"[]\n", "row 1"),
+        ("a.jsonl", b"[]\n", "no labelled post"),
         ("a.jsonl", b'{"text":"x","kind":"news","model":"a@0123"}\n\xff\xfe\n', "row 2"),
         ("a.jsonl", b'{"text":"a post"}\n', "no label to compare"),
         ("a.jsonl", b'{"name":"no post"}\n', "has no text"),
-        ("a.csv", b"", "no labelled post"),
+        ("a.csv", b"", "is empty"),
         ("a.csv", b"text,kind,model\n", "no labelled post"),
         ("a.csv", b"text,kind,model\nx,news\n", "row 1"),
         ("a.csv", b'text,kind,model\n"x,news,a@0123\n', "row 1"),
