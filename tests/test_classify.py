@@ -86,7 +86,7 @@ def test_labels_follow_from_the_scores_and_the_models_thresholds(model: Model, t
         ):
             assert 1 / len(names) - 1e-4 <= score <= 1  # the largest of as many as there are labels
         assert (labels.status is None, labels.scope is None) == (labels.kind != "official",) * 2
-    assert {"complaint", "praise"} <= {labels.kind for labels in found}
+    assert len({labels.kind for labels in found}) > 1
 
 
 def test_a_text_is_labelled_alike_whatever_stands_beside_it(model: Model, texts: list[str]) -> None:

@@ -390,7 +390,7 @@ NEWS: dict[str, Any] = {"kind": "news", "problems": []}
 @pytest.mark.parametrize(
     ("predictions", "says"),
     [
-        ([], "each of the 2 posts"),
+        ([], "is empty"),
         (TOLD[:1], "posts.jsonl, not 1"),
         ([*TOLD, {"id": 3, "kind": "news", "problems": []}], "posts.jsonl, not 3"),
         ([TOLD[0], TOLD[1] | {"kind": "rant"}], "line 2: kind has 'rant'"),
