@@ -96,7 +96,7 @@ def show(
                 typer.echo(f"{name.replace('_', ' '):<20} {_shown(value)}")
 
 
-@model.command("pack", epilog="Example: tracker model pack runs/ecitizen_2 --output releases")
+@model.command("pack", epilog="Example: tracker model pack runs/trained_1 --output releases")
 def pack(
     output: Annotated[Path, typer.Option(metavar="DIR", help="Where NAME@HASH12.tar is written.")],
     folder: Annotated[
@@ -159,7 +159,7 @@ def checkpoint(
         typer.echo(output)
 
 
-@model.command("get", epilog="Example: tracker model get ecitizen_2@179874c81294 --from https://example.org/releases/")
+@model.command("get", epilog="Example: tracker model get ecitizen_3@e5cc25eea267 --from https://example.org/releases/")
 def get(
     reference: Annotated[str, typer.Argument(metavar="NAME@HASH", help="With at least 12 digits of the hash.")],
     source: Annotated[
@@ -192,7 +192,7 @@ def _reference(text: str) -> Reference:
 
     wanted = parse_reference(text)
     if wanted is None:
-        raise InputError(f"{text} is not NAME@HASH, such as ecitizen_2@179874c81294")
+        raise InputError(f"{text} is not NAME@HASH, such as ecitizen_3@e5cc25eea267")
     return wanted
 
 
