@@ -147,8 +147,11 @@ LABELS = [
 
 @pytest.mark.parametrize(("field", "value"), LABELS)
 def test_a_label_that_was_changed_is_drift(rows: list[Any], tmp_path: Path, field: str, value: Any) -> None:
+    # Whatever the model that ships says of the demo: some complaint of one problem, which no case below names.
     row = next(
-        row for row in rows if row["kind"] == "complaint" and row["problems"] == ["outage"] and not row["status"]
+        row
+        for row in rows
+        if row["kind"] == "complaint" and len(row["problems"]) == 1 and row["problems"][0] not in {"security", "slow"}
     )
     said = row[field]
     row[field] = value
