@@ -22,13 +22,13 @@ from sklearn.pipeline import make_union
 from classifier.auxiliary import LABELS_FILE, load_auxiliary
 from classifier.commands import default_corpus
 from classifier.corpus import HEADS, Example, load_corpus, parse_example
-from classifier.evaluation import compare, indicators, score_head
+from classifier.evaluation import answered, compare, indicators, score_head
 from classifier.labelling import label_texts
 from classifier.model import load_model
 from data.official import official_handles
 from data.redaction import redact
 
-COMPARED = ("problems", "kind", "sentiment", "about")
+COMPARED = ("problems", "kind", "sentiment", "about", "status", "scope")
 
 
 def texts_of(examples: list[Example]) -> list[str]:
@@ -80,8 +80,12 @@ def main() -> None:
         print(f"{name}: {len(examples)} posts, {model.id}\n")
         print("| head | rival macro F1 | model macro F1 | model less rival, paired bootstrap |\n|---|---|---|---|")
         for head in COMPARED:
-            truth = [example.labels[head] for example in examples]
-            scores = [score_head(head, truth, [answer[head] for answer in side])["macro_f1"] for side in (theirs, ours)]
+            if head not in differences:
+                continue
+            scores = []
+            for side in (theirs, ours):
+                true, told, _ = answered(head, examples, side)
+                scores.append(score_head(head, true, told)["macro_f1"])
             row = differences[head]["macro_f1"]
             low, high = row["difference_ci95"]
             print(

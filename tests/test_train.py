@@ -202,7 +202,7 @@ def test_the_checkpoint_loads_with_the_auto_classes_and_says_what_the_model_says
         logits = network(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[0].mean(0)
     kinds = [index for index, name in network.config.id2label.items() if name.startswith("kind:")]
     theirs = torch.softmax(logits[kinds] / model.manifest["temperatures"]["kind"], 0).numpy()
-    assert np.abs(theirs - model.probabilities([text])["kind"][0]).max() < 0.02
+    assert np.abs(theirs - model.probabilities(model.read([text]))["kind"][0]).max() < 0.02
     with pytest.raises(InputError, match="exists already"):
         write_checkpoint(model, tmp_path / "checkpoint")
 
@@ -234,7 +234,8 @@ def test_the_exported_graph_says_what_the_network_says(backbone: Backbone, corpu
     tokenizer = Tokenizer.from_str(tokenizer_json(backbone))
     tokenizer.enable_truncation(256)
     logits = predict(network, tokenizer, examples)
-    probabilities = load_model(tmp_path / "m").probabilities([example.text for example in examples])
+    model = load_model(tmp_path / "m")
+    probabilities = model.probabilities(model.read([example.text for example in examples]))
     expected = 1 / (1 + np.exp(-logits["problems"]))
     # Eight-bit products: close, not equal.
     assert np.abs(probabilities["problems"] - expected).mean() < 0.02
