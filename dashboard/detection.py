@@ -17,13 +17,13 @@ HOUR, DAY, WEEK = 3_600.0, 86_400.0, 604_800.0
 WINDOWS = (0.0, HOUR / 4, HOUR)
 SHARES = (0.8, 0.15, 0.05)
 # Pseudo-observations: a slot of the week is believed as much as its hour of the day after 3 weeks, that as much as the
-# recent mean after 3 days, and the last two days' level as much as the profile once they hold 4 hours' worth.
+# recent mean after 3 days, and the last two days' level as much as the profile once they hold an hour of it.
 PRIOR_VISITS = 3.0
-LEVEL_SPAN, LEVEL_PRIOR = 2 * DAY, 4 * HOUR
+LEVEL_SPAN, LEVEL_PRIOR = 2 * DAY, HOUR
 HALF_LIFE = 21 * DAY
 # What stands out by more standard deviations than this teaches the baseline no more than this.
 WINSOR = 4.0
-PRIOR_DISPERSION, PRIOR_DISPERSION_ROWS = 0.1, 50.0
+PRIOR_DISPERSION, PRIOR_DISPERSION_ROWS = 1.0, 50.0
 # The tail: the 8th highest of the three-hourly maxima of the last 8 weeks, and a Pareto law of index 2 above it.
 BIN, PEAKS, PEAK_MEMORY = 3 * HOUR, 8, 8 * 7 * 8
 TAIL_INDEX = 2.0
@@ -59,8 +59,8 @@ def log_normal_tail(deviation: Floats) -> Floats:
 def log_count_tail(count: Floats, mean: Floats, dispersion: float) -> Floats:
     """log P(X >= count) of a negative binomial with variance mean + dispersion * mean^2; log 0.5 at or below the mean.
 
-    The signed root of the deviance is nearly standard normal, far into the tail too (McCullagh and Nelder 1989, 2.4;
-    Hilbe 2011), and needs no whole numbers.
+    The signed root of the deviance is taken for standard normal (McCullagh and Nelder 1989, 2.4), which errs to the side of
+    calm, up to some two times, and needs no whole numbers.
     """
     size = 1 / dispersion
     above = np.maximum(count, mean)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data.errors import InputError
 
@@ -66,7 +67,7 @@ def read_series(path: Path) -> Series:
         raise InputError(f"{path} has no row below its header")
     times, values = _times([row[0] for row in written]), _values([row[1] for row in written])
 
-    def refuse(wrong: np.ndarray, reason: str) -> None:
+    def refuse(wrong: NDArray[np.bool_], reason: str) -> None:
         if wrong.any():
             raise InputError(f"{path} line {lines[int(np.argmax(wrong))]}: {reason}")
 
