@@ -103,12 +103,12 @@ class Detector:
             block = rows[:, at:end]
             found = self._score(block)
             self._learn(block, found)
-            scored.append(found)
+            scored.append(found[:3].copy())
             at = end
         self._open = rows[:, at:]
         if self._open.size:
-            scored.append(self._score(self._open))
-        joined = np.concatenate([part[:3] for part in scored], axis=1)[:, known:] if scored else np.empty((3, 0))
+            scored.append(self._score(self._open)[:3])
+        joined = np.concatenate(scored, axis=1)[:, known:] if scored else np.empty((3, 0))
         return Scores(score=joined[0], false_alarms=joined[1], expected=joined[2])
 
     def _ends(self, times: Floats) -> list[int]:
