@@ -232,6 +232,7 @@ def examine(settings: Settings) -> dict[str, Any]:
     reddit_on = settings.reddit_client_id is not None and settings.reddit_client_secret is not None
     reddit_url = settings.reddit_url or "https://oauth.reddit.com"
     checks += [_reach("reddit", reddit_url, reddit_on, "REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")]
+    checks += [_reach_jetstream(settings)]
     if store is not None:
         checks += _store_checks(store, settings)
         store.close()
@@ -262,6 +263,19 @@ def _reach(name: str, url: str, on: bool, variables: str) -> dict[str, Any]:
             name, "failed", f"configured, but {url} does not answer ({type(error).__name__}): check the network"
         )
     return _check(name, "ok", f"configured, and {url} answers")
+
+
+def _reach_jetstream(settings: Settings) -> dict[str, Any]:
+    if settings.jetstream_url is None:
+        return _check("bluesky", "off", "TRACKER_JETSTREAM_URL is off")
+    check = _reach("bluesky", settings.jetstream_url.replace("ws", "http", 1), True, "")
+    if check["state"] == "failed" and "jetstream_url" not in settings.model_fields_set:
+        # The public instance, which nobody asked for: a machine without a network has done nothing wrong.
+        check |= {
+            "state": "warning",
+            "says": f"{settings.jetstream_url} does not answer; to do without: TRACKER_JETSTREAM_URL=off",
+        }
+    return check
 
 
 STALE_AFTER_SECONDS = 3 * 3600

@@ -21,14 +21,19 @@ def _utc(moment: datetime) -> datetime:
 UtcMoment = Annotated[datetime, AfterValidator(_utc)]
 
 
-def _address(url: str) -> str:
+def _address(url: str, scheme: str = "http") -> str:
     parts = urlsplit(url)  # raises ValueError for an unclosed bracket
-    if parts.scheme not in {"http", "https"} or not parts.hostname or (parts.port or 1) < 1:
-        raise ValueError("not an address: it must begin with http:// or https:// and a host")
+    if parts.scheme not in {scheme, f"{scheme}s"} or not parts.hostname or (parts.port or 1) < 1:
+        raise ValueError(f"not an address: it must begin with {scheme}:// or {scheme}s:// and a host")
     return url
 
 
+def _websocket_or_off(url: str | None) -> str | None:
+    return None if url is None or url == "off" else _address(url, "ws")
+
+
 Address = Annotated[str, AfterValidator(_address)]
+WebsocketAddress = Annotated[str | None, AfterValidator(_websocket_or_off)]
 
 SECRETS = ("TRACKER_PSEUDONYM_KEY", "X_BEARER_TOKEN", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET")
 DEFAULT_TERMS = (
@@ -67,6 +72,11 @@ class Settings(BaseSettings):
     reddit_client_id: SecretStr | None = Field(None, alias="REDDIT_CLIENT_ID")
     reddit_client_secret: SecretStr | None = Field(None, alias="REDDIT_CLIENT_SECRET")
     reddit_url: Address | None = Field(None, alias="TRACKER_REDDIT_URL", description="None: Reddit's own addresses")
+    jetstream_url: WebsocketAddress = Field(
+        "wss://jetstream1.us-east.bsky.network/subscribe",
+        alias="TRACKER_JETSTREAM_URL",
+        description="None: Bluesky, which needs no key, is off",
+    )
     pretended_now: UtcMoment | None = Field(None, alias="TRACKER_NOW")
     models_folder: Path | None = Field(
         None,

@@ -42,6 +42,7 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("TRACKER_JETSTREAM_URL", "off")  # needs no key, so that it would be on
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / ".config"))
     monkeypatch.chdir(tmp_path)

@@ -139,7 +139,12 @@ def test_texts_are_stored_as_reddit_keeps_them(reading: Reading, platform: Reddi
 
 def test_comments_that_name_no_term_are_left_alone(reading: Reading, platform: RedditPlatform) -> None:
     about = comments(40, NOW - MINUTE)
-    others = [replace(each, id=f"o{each.id}", text="Ugali au wali leo?") for each in comments(140, NOW - MINUTE)]
+    texts = ("Ugali au wali leo?", "The citizen, says The Citizen")
+    others = [
+        replace(each, id=f"o{number}x{each.id}", text=text)
+        for number, text in enumerate(texts)
+        for each in comments(140, NOW - MINUTE)
+    ]
     platform.publish([*about, *others])
     run = reading.run()
     assert (run.outcome, run.dropped) == ("done", 0)

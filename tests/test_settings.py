@@ -41,6 +41,19 @@ def test_a_base_address_that_is_none_is_named_at_once(monkeypatch: pytest.Monkey
         load_settings()
 
 
+@pytest.mark.parametrize("url", ["jetstream.example", "https://jetstream.example", "ws://", "wss://host:port", "OFF"])
+def test_a_jetstream_that_is_no_websocket_is_named_at_once(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("TRACKER_JETSTREAM_URL", url)
+    with pytest.raises(InputError, match="TRACKER_JETSTREAM_URL"):
+        load_settings()
+
+
+def test_bluesky_is_on_unless_it_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().jetstream_url is None  # which the surroundings of the tests say
+    monkeypatch.delenv("TRACKER_JETSTREAM_URL")
+    assert (load_settings().jetstream_url or "").startswith("wss://")
+
+
 def test_a_secret_does_not_show_in_print(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X_BEARER_TOKEN", "very secret")
     assert "very secret" not in repr(load_settings())

@@ -10,6 +10,7 @@ import praw
 import prawcore
 
 from collector.page import Page, RateLimited, Refused, TemporaryFailure
+from collector.terms import matcher
 from data.errors import InputError, RecordError
 from data.store import Span
 
@@ -61,7 +62,7 @@ class Listing:
     def __init__(self, reddit: praw.Reddit, name: str, settings: Settings) -> None:
         self.name = name
         self._reddit = reddit
-        self._terms = tuple(term.lower() for term in settings.terms)
+        self._matches = matcher(settings.terms)
         self._query = " OR ".join(f'"{term.lstrip("#@")}"' for term in dict.fromkeys(settings.terms))
         self._subreddits = "+".join(settings.subreddits)
 
@@ -91,8 +92,7 @@ class Listing:
         return Page(found, [Span(oldest, top), gap], cursor)
 
     def _mentions(self, item: Mapping[str, Any]) -> bool:
-        body = str(item.get("body") or "").lower()
-        return any(term in body for term in self._terms)
+        return self._matches(str(item.get("body") or ""))
 
     def _request(self, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
         """The items of a page, and where the next one begins."""
