@@ -1,4 +1,4 @@
-"""The commands `dashboard` and `export`."""
+"""The commands `dashboard`, `detect` and `export`."""
 
 from __future__ import annotations
 
@@ -60,6 +60,30 @@ def dashboard(
         say(f"the page: http://{address}:{port}")
         command = server_command(port, address)
         os.execv(command[0], command)  # noqa: S606 - the same interpreter
+
+
+@app.command(epilog="Example: tracker detect counts.csv --output scores.csv")
+def detect(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Columns timestamp and value, in order of time.")],
+    output: Annotated[Path, typer.Option(metavar="F.csv", help="Where timestamp,value,anomaly_score go.")],
+) -> None:
+    """Score how unusual each count of a series is, 0 to 1, from that row and earlier ones alone.
+
+    Times are ISO 8601, without an offset UTC, in any step; they must rise. Values are 0 or more, whole or not; an empty value or NaN is time that
+    nobody looked at: it scores 0 and teaches nothing, like rows that are left out. Only rises count, and only their first or highest moments:
+    the score falls back to 0 until something rarer comes. The first rows of a series score low, since nothing is known yet.
+
+    A line that is no time or no number, negative, out of order or doubled ends the command with exit status 2 and its number, and no file is written.
+    """
+    set_up_logs()
+    with one_line_errors():
+        from dashboard import detection
+        from dashboard.series import read_series, write_scores
+
+        series = read_series(file)
+        scores = detection.detect(series.times, series.values)
+        write_scores(output, series, scores.score)
+        say(f"{output}: {len(series.written):,} rows")
 
 
 @app.command(epilog="Example: tracker export march.csv --from 2026-03-01 --to 2026-03-08 --kind complaint")

@@ -199,6 +199,7 @@ def test_every_verb_has_help_with_an_example(tracker: Tracker) -> None:
         "evaluate",
         "train",
         "dashboard",
+        "detect",
         "export",
         "erase",
         "doctor",

@@ -1,0 +1,286 @@
+"""How unusual each count of a series is, from the counts before it alone; and alarms from that. docs/detection.md is the account.
+
+Times are seconds since 1970 throughout, rising; values are counts a row (or any amounts from 0 up), NaN where nobody looked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+HOUR, DAY, WEEK = 3_600.0, 86_400.0, 604_800.0
+# A sudden rise shows in one row, a slow burn in the hour; each window has its share of the false alarms.
+WINDOWS = (0.0, HOUR / 4, HOUR)
+SHARES = (0.8, 0.15, 0.05)
+# Pseudo-observations: a slot of the week is believed as much as its hour of the day after 3 weeks, that as much as the
+# recent mean after 3 days, and the last two days' level as much as the profile once they hold an hour of it.
+PRIOR_VISITS = 3.0
+LEVEL_SPAN, LEVEL_PRIOR = 2 * DAY, HOUR
+HALF_LIFE = 21 * DAY
+# What stands out by more standard deviations than this teaches the baseline no more than this.
+WINSOR = 4.0
+PRIOR_DISPERSION, PRIOR_DISPERSION_ROWS = 1.0, 50.0
+# The tail: the 8th highest of the three-hourly maxima of the last 8 weeks, and a Pareto law of index 2 above it.
+BIN, PEAKS, PEAK_MEMORY = 3 * HOUR, 8, 8 * 7 * 8
+TAIL_INDEX = 2.0
+PRIOR_PEAK, LEAST_PEAK = np.log1p(4.0), 0.2
+# After an alarm only what is rarer is news; the bar falls by a factor e in this time.
+REFRACTORY = DAY
+# The baseline is renewed at the first bin that begins after a day, or after so many rows.
+LEAST_ROWS, MOST_ROWS = 24, 256
+LEAST_MEAN, NEVER = 0.01, 1e30
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One entry a row in each array.
+
+    score         1 / (1 + how many such peaks noise would bring in a past as long as this series' own, 8 weeks at most); 0 where it is no news
+    false_alarms  how many times a week noise alone would bring such a rise, NaN where nobody looked
+    expected      what the row was expected to hold
+    """
+
+    score: Floats
+    false_alarms: Floats
+    expected: Floats
+
+
+def log_normal_tail(deviation: Floats) -> Floats:
+    """log P(Z > d) of a standard normal for d >= 0, to 1 % (Pollak 1956, an upper bound), finite however far out."""
+    return -deviation * deviation / 2 - np.log(
+        (deviation + np.sqrt(deviation * deviation + 8 / np.pi)) * np.sqrt(np.pi / 2)
+    )
+
+
+def log_count_tail(count: Floats, mean: Floats, dispersion: float) -> Floats:
+    """log P(X >= count) of a negative binomial with variance mean + dispersion * mean^2; log 0.5 at or below the mean.
+
+    The signed root of the deviance is taken for standard normal (McCullagh and Nelder 1989, 2.4), which errs to the side of
+    calm, up to some two times, and needs no whole numbers.
+    """
+    size = 1 / dispersion
+    above = np.maximum(count, mean)
+    deviance = 2 * (above * np.log(above / mean) - (above + size) * np.log((above + size) / (mean + size)))
+    return log_normal_tail(np.sqrt(np.maximum(deviance, 0.0)))
+
+
+class Detector:
+    """Scores a series as it comes. A row's score depends on that row and earlier ones alone, however they are handed over.
+
+    Rows are taken in blocks of about a day: within a block the baseline stands still, at its end the block is learnt.
+    """
+
+    def __init__(self) -> None:
+        self._visit_sums, self._visits = np.zeros(168), np.zeros(168)
+        self._excess, self._squares = np.zeros(len(WINDOWS)), np.zeros(len(WINDOWS))
+        self._peaks = np.empty((0, len(WINDOWS)))
+        self._bar = -np.inf
+        self._rows, self._start = 0, 0.0
+        # The last hours before the block, for the windows: time, value, capped value, profile, expected.
+        self._past = np.empty((5, 0))
+        # The rows of the block that is still open: time, value.
+        self._open = np.empty((2, 0))
+        self.work = 0
+        self._freeze()
+
+    def update(self, times: Floats, values: Floats) -> Scores:
+        """The scores of rows that follow the rows given before.
+
+        `times` float64 [n], rising; `values` float64 [n], from 0 up, NaN where nobody looked. Raises ValueError where times do not rise.
+        """
+        rows = np.stack([np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)])
+        known = self._open.shape[1]
+        rows = np.concatenate([self._open, rows], axis=1)
+        last = self._past[0, -1:] if self._past.size else np.empty(0)
+        if not np.all(np.diff(np.concatenate([last, rows[0]])) > 0):
+            raise ValueError("times must rise")
+        scored, at = [], 0
+        for end in self._ends(rows[0]):
+            block = rows[:, at:end]
+            found = self._score(block)
+            self._learn(block, found)
+            scored.append(found[:3].copy())
+            at = end
+        self._open = rows[:, at:]
+        if self._open.size:
+            scored.append(self._score(self._open)[:3])
+        joined = np.concatenate(scored, axis=1)[:, known:] if scored else np.empty((3, 0))
+        return Scores(score=joined[0], false_alarms=joined[1], expected=joined[2])
+
+    def _ends(self, times: Floats) -> list[int]:
+        """Where blocks end: after enough rows or a day, where a bin begins. Known once the next row has come."""
+        begins = np.flatnonzero(np.diff(np.floor_divide(times, BIN))) + 1
+        ends, at, rows = [], 0, self._rows
+        while True:
+            enough = at + min(max(rows // 8, LEAST_ROWS), MOST_ROWS)
+            day = max(at + LEAST_ROWS, int(np.searchsorted(times, times[at] + DAY))) if at < len(times) else enough
+            position = int(np.searchsorted(begins, min(enough, day)))
+            if position == len(begins):
+                return ends
+            end = int(begins[position])
+            rows += end - at
+            ends.append(end)
+            at = end
+
+    def _freeze(self) -> None:
+        """The baseline of the next block from what was learnt."""
+        visits = self._visits.sum()
+        self._mean = max(self._visit_sums.sum() / visits, LEAST_MEAN) if visits else None
+        if self._mean is not None:
+            sums, counts = self._visit_sums.reshape(7, 24), self._visits.reshape(7, 24)
+            of_day = (sums.sum(axis=0) + PRIOR_VISITS * self._mean) / (counts.sum(axis=0) + PRIOR_VISITS)
+            self._profile = ((sums + PRIOR_VISITS * of_day) / (counts + PRIOR_VISITS)).ravel()
+            known = PRIOR_DISPERSION_ROWS * self._mean**2
+            dispersion = (self._excess + PRIOR_DISPERSION * known) / (self._squares + known)
+        else:
+            dispersion = np.full(len(WINDOWS), PRIOR_DISPERSION)
+        self._dispersion = np.clip(dispersion, 0.005, 5.0)
+        padding = np.full((max(0, PEAKS - len(self._peaks)), len(WINDOWS)), PRIOR_PEAK)
+        peaks = np.concatenate([self._peaks, padding])
+        self._usual_peak = np.maximum(np.partition(peaks, -PEAKS, axis=0)[-PEAKS], LEAST_PEAK)
+
+    def _score(self, block: Floats) -> Floats:
+        """[score, false alarms, expected, news, capped, profile, excess of each window..., residual of each window...] by rows."""
+        times, given = block
+        rows = len(times)
+        self.work += rows + self._past.shape[1]
+        seen = ~np.isnan(given)
+        values = np.where(seen, given, 0.0)
+        if self._mean is None:
+            # Nothing is known yet: the mean of the rows before.
+            before = np.concatenate([[0.0], np.cumsum(values)[:-1]])
+            count = np.concatenate([[0.0], np.cumsum(seen)[:-1]])
+            profile = np.maximum(np.where(count > 0, before / np.maximum(count, 1), values), LEAST_MEAN)
+            mean: Floats | float = profile
+            looks = WEEK / 300
+        else:
+            profile = np.maximum(self._profile[_slot(times)], LEAST_MEAN)
+            mean = self._mean
+            looks = self._rows * WEEK / (self._past[0, -1] - self._start)
+        profile = np.where(seen, profile, 0.0)
+        capped = np.minimum(values, profile + WINSOR * np.sqrt(profile + self._dispersion[0] * profile * profile))
+        all_times = np.concatenate([self._past[0], times])
+        old = self._past.shape[1]
+        after = np.arange(old, old + rows) + 1
+        if self._mean is None:
+            expected = profile
+        else:
+            begin = np.searchsorted(all_times, times - LEVEL_SPAN)
+            prior = self._mean * looks / WEEK * LEVEL_PRIOR
+            of_values = _sums(self._past[2], capped)
+            of_profile = _sums(self._past[3], profile)
+            level = (of_values[after - 1] - of_values[begin] + prior) / (
+                of_profile[after - 1] - of_profile[begin] + prior
+            )
+            expected = profile * level
+        values_to, expected_to = _sums(self._past[1], values), _sums(self._past[4], expected)
+        seen_to = _sums((self._past[4] > 0).astype(np.float64), seen.astype(np.float64))
+        noise, record = np.full(rows, np.inf), np.full(rows, np.inf)
+        excesses, residuals = [], []
+        for window, share, dispersion, usual_peak in zip(
+            WINDOWS, SHARES, self._dispersion, self._usual_peak, strict=True
+        ):
+            begin = np.searchsorted(all_times, times - window, side="right") if window else after - 1
+            count = values_to[after] - values_to[begin]
+            mu = np.maximum(expected_to[after] - expected_to[begin], LEAST_MEAN)
+            usual = mean * np.maximum(seen_to[after] - seen_to[begin], 1.0)
+            excess = np.log1p(np.maximum(count - mu, 0.0) / np.sqrt(usual + dispersion * usual * usual))
+            tail = np.exp(log_count_tail(count, mu, dispersion)) * (looks / share)
+            noise = np.minimum(noise, tail)
+            record = np.minimum(record, np.maximum(tail, np.exp(TAIL_INDEX * (usual_peak - excess)) * (PEAKS / share)))
+            excesses.append(np.where(seen, excess, 0.0))
+            spread = mu + dispersion * mu * mu
+            residuals.append(np.where(seen, np.minimum((count - mu) ** 2, WINSOR**2 * spread) - mu, 0.0))
+            residuals.append(np.where(seen, mu * mu, 0.0))
+        record = np.where(seen, np.minimum(record, NEVER), NEVER)
+        start = self._start if self._rows else times[0]
+        news = (times - start) / REFRACTORY - np.log(record)
+        bar = np.maximum.accumulate(np.concatenate([[self._bar], news[:-1]]))
+        score = np.where(seen & (news > bar), 1 / (1 + record), 0.0)
+        return np.stack([score, np.where(seen, noise, np.nan), expected, news, capped, profile, *excesses, *residuals])
+
+    def _learn(self, block: Floats, found: Floats) -> None:
+        times, given = block
+        _, _, expected, news, capped, profile, *rest = found
+        excesses, residuals = rest[: len(WINDOWS)], rest[len(WINDOWS) :]
+        seen = ~np.isnan(given)
+        values = np.where(seen, given, 0.0)
+        if not self._rows:
+            self._start = float(times[0])
+        self._bar = max(self._bar, float(news.max()))
+        forget = 0.5 ** ((times[-1] - times[0]) / HALF_LIFE)
+        self._excess = self._excess * forget + [row.sum() for row in residuals[::2]]
+        self._squares = self._squares * forget + [row.sum() for row in residuals[1::2]]
+        starts = _starts(np.floor_divide(times, BIN))
+        peaks = np.stack([np.maximum.reduceat(row, starts) for row in excesses], axis=1)
+        self._peaks = np.concatenate([self._peaks, peaks])[-PEAK_MEMORY:]
+        starts = _starts(np.floor_divide(times, HOUR))
+        counts = np.add.reduceat(seen.astype(np.float64), starts)
+        cap = expected + WINSOR * np.sqrt(expected + self._dispersion[0] * expected * expected)
+        sums = np.add.reduceat(np.minimum(values, cap), starts)
+        visited = counts > 0
+        slots = _slot(times[starts])[visited]
+        self._visit_sums *= forget
+        self._visits *= forget
+        np.add.at(self._visit_sums, slots, sums[visited] / counts[visited])
+        np.add.at(self._visits, slots, 1.0)
+        self._rows += len(times)
+        past = np.concatenate([self._past, np.stack([times, values, capped, profile, expected])], axis=1)
+        self._past = past[:, past[0] > times[-1] - LEVEL_SPAN]
+        self._freeze()
+
+
+def _slot(times: Floats) -> NDArray[np.int64]:
+    """The hour of the week, 0 to 167."""
+    return (np.floor_divide(times, HOUR) % 168).astype(np.int64)
+
+
+def _starts(keys: Floats) -> NDArray[np.int64]:
+    return np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+
+
+def _sums(past: Floats, new: Floats) -> Floats:
+    """Sums up to each position, 0 first."""
+    return np.concatenate([[0.0], np.cumsum(np.concatenate([past, new]))])
+
+
+def detect(times: Floats, values: Floats) -> Scores:
+    """The scores of a whole series; see Detector.update for shapes and errors."""
+    return Detector().update(times, values)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Rows of a series: the first above its usual, the one that raised the alarm, the last above its usual."""
+
+    onset: int
+    raised: int
+    last: int
+
+
+def alarms(
+    times: Floats,
+    false_alarms: Floats,
+    people: Floats,
+    *,
+    open_at: float,
+    close_at: float,
+    least_people: float,
+    quiet: float = HOUR,
+) -> list[Alarm]:
+    """Spans of rows that are rarer than `close_at` false alarms a week, less than `quiet` seconds apart, one of them an alarm.
+
+    A row is an alarm where noise would bring it `open_at` times a week at most and `people` (of the hour before it) are
+    `least_people` or more. NaN neither opens nor closes. What a row decides, later rows never take back: `raised` is known at that row.
+    """
+    above = np.flatnonzero(false_alarms <= close_at)
+    found = []
+    for span in np.split(above, np.flatnonzero(np.diff(times[above]) > quiet) + 1):
+        opens = span[(false_alarms[span] <= open_at) & (people[span] >= least_people)]
+        if opens.size:
+            found.append(Alarm(int(span[0]), int(opens[0]), int(span[-1])))
+    return found
