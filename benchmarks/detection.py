@@ -261,7 +261,9 @@ def main() -> None:
     tuning = [simulate(1 + n, arguments.weeks) for n in range(arguments.tune)]
     held_out = [simulate(1001 + n, arguments.weeks) for n in range(arguments.test)]
     print(f"seeds 1 to {arguments.tune} tune, 1001 to {1000 + arguments.test} test; {arguments.weeks} weeks each")
-    print(f"{sum(len(w.incidents) for w in held_out)} incidents, {sum(i[2] for w in held_out for i in w.incidents)} large")
+    print(
+        f"{sum(len(w.incidents) for w in held_out)} incidents, {sum(i[2] for w in held_out for i in w.incidents)} large"
+    )
     random = np.random.default_rng(0)
     for candidate in CANDIDATES:
         best: tuple[float, float, float, float] | None = None
@@ -275,9 +277,7 @@ def main() -> None:
         assert best is not None
         _, setting, opens, share = best
         parts = [outcome(w, candidate.evidence(w, setting), opens, share) for w in held_out]
-        samples = [
-            figures([parts[n] for n in random.integers(0, len(parts), len(parts))]) for _ in range(1_000)
-        ]
+        samples = [figures([parts[n] for n in random.integers(0, len(parts), len(parts))]) for _ in range(1_000)]
         print(f"{candidate.name}: setting {setting:g}, opens at {opens:.3g}, closes at {opens * share:.3g}")
         for name, value in figures(parts).items():
             low, high = np.nanquantile([sample[name] for sample in samples], [0.025, 0.975])

@@ -73,7 +73,9 @@ def main() -> None:
         }
         of_all = [sum(values) for values in zip(*raw.values(), strict=True)]
         chosen = int(np.argmax(of_all))
-        print(f"{profile}: {scaled(of_all[chosen], total, miss):.1f} with one threshold for all, {candidates[chosen]:.4g}")
+        print(
+            f"{profile}: {scaled(of_all[chosen], total, miss):.1f} with one threshold for all, {candidates[chosen]:.4g}"
+        )
         left_out = 0.0
         for name, values in raw.items():
             chosen = best([together - own for together, own in zip(of_all, values, strict=True)])

@@ -51,8 +51,9 @@ class Scores:
 
 def log_normal_tail(deviation: Floats) -> Floats:
     """log P(Z > d) of a standard normal for d >= 0, to 1 % (Pollak 1956, an upper bound), finite however far out."""
-    return -deviation * deviation / 2 - np.log(
-        (deviation + np.sqrt(deviation * deviation + 8 / np.pi)) * np.sqrt(np.pi / 2)
+    return np.asarray(
+        -deviation * deviation / 2
+        - np.log((deviation + np.sqrt(deviation * deviation + 8 / np.pi)) * np.sqrt(np.pi / 2))
     )
 
 
@@ -114,7 +115,8 @@ class Detector:
     def _ends(self, times: Floats) -> list[int]:
         """Where blocks end: after enough rows or a day, where a bin begins. Known once the next row has come."""
         begins = np.flatnonzero(np.diff(np.floor_divide(times, BIN))) + 1
-        ends, at, rows = [], 0, self._rows
+        ends: list[int] = []
+        at, rows = 0, self._rows
         while True:
             enough = at + min(max(rows // 8, LEAST_ROWS), MOST_ROWS)
             day = max(at + LEAST_ROWS, int(np.searchsorted(times, times[at] + DAY))) if at < len(times) else enough
