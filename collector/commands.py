@@ -18,7 +18,7 @@ from data.store import RunRecord, open_store
 app = typer.Typer()
 
 DEFAULT_EVERY_SECONDS = 120
-SOURCES = ("x", "reddit", "mastodon", "news")
+SOURCES = ("x", "reddit", "mastodon", "news", "reviews")
 SHOWN_SKIPS = 200
 
 
@@ -33,9 +33,9 @@ def collect(
     set_up_logs()
     with one_line_errors():
         from collector.runner import Runner, Stopped
-        from collector.sources import mastodon, news, reddit, x
+        from collector.sources import mastodon, news, reddit, reviews, x
 
-        modules = {"x": x, "reddit": reddit, "mastodon": mastodon, "news": news}
+        modules = {"x": x, "reddit": reddit, "mastodon": mastodon, "news": news, "reviews": reviews}
         settings = load_settings()
         names = _named(sources)
         stop = StopSignal()
