@@ -77,7 +77,7 @@ class Timeline:
         parts = urlsplit(url)
         self.name = f"{parts.netloc.rpartition('@')[2]}{parts.path} {f'#{tag}' if tag else 'public'}"
         self._host = parts.hostname or ""
-        self._client, self._tag, self._matches = matcher(client, tag, terms)
+        self._client, self._tag, self._matches = client, tag, matcher(terms)
         self._reach = HASHTAG_REACH if tag else PUBLIC_REACH
         self._overlap = HASHTAG_OVERLAP if tag else PUBLIC_OVERLAP
 

@@ -55,7 +55,7 @@ class Feed:
         query = f"?{_digest(parts.query)[:8]}" if parts.query else ""
         self.name = f"{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
         self._host = parts.hostname or ""
-        self._session, self._url, self._mentions = matcher(session, url, terms)
+        self._session, self._url, self._mentions = session, url, matcher(terms)
 
     def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
         """What the feed lists; see `collector.page`."""
