@@ -35,6 +35,10 @@ class _Text(HTMLParser):
         self._open: tuple[int, str, bool] | None = None  # where the link's text begins, its address, whether a mention
         self._unseen = 0
 
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """`<![…` is no HTML and goes to the next `>`, as in a browser; the parser of Python would raise."""
+        return self.parse_bogus_comment(i, report)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Breaks, and where a link begins."""
         if tag in _UNSEEN:

@@ -290,8 +290,8 @@ def _reach_open(name: str, urls: Sequence[str], field: str, settings: Settings) 
     """A source that needs no key. What nobody asked for, the default list, is no failure where it does not answer."""
     if not urls:
         return _check(name, "off", f"set TRACKER_{field.upper()} to collect from it")
-    hosts = list(dict.fromkeys(urlsplit(url).hostname or "" for url in urls))
-    addresses = {urlsplit(url).hostname or "": url for url in urls}
+    addresses = {urlsplit(url).netloc.rpartition("@")[2]: url for url in urls}
+    hosts = list(addresses)
     with ThreadPoolExecutor(len(hosts)) as pool:
         found = list(pool.map(lambda host: _reach(host, addresses[host], True, ""), hosts))
     silent = [check["name"] for check in found if check["state"] != "ok"]

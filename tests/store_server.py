@@ -118,6 +118,8 @@ class AppleStore(ReviewStore):
         return path.startswith("/ke/rss/customerreviews/page=")
 
     def answer(self, method: str, path: str, parameters: dict[str, str], headers: Any) -> Any:
+        if not self.reads(path):
+            raise _Answer(404, self.error_body(404))
         number = int(path.partition("page=")[2].partition("/")[0])
         if not path.endswith(f"/id={APPLE_APP}/sortby=mostrecent/json") or not 1 <= number <= 10:
             raise _Answer(400, self.error_body(400))

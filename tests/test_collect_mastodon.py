@@ -199,10 +199,19 @@ def test_html_becomes_text_in_which_links_stay_and_mentions_are_handles(
         ("</a></p></script>closed", "closed"),
         ("&amp;lt; &#x41; &nbsp; &unknown;", "&lt; A &unknown;"),
         ("<!-- no --><style>p{}</style>yes", "yes"),
+        ("a<![if x]>b<![endif]>c<![1]>d<!>e<!x>f<?y?>g", "abcdefg"),
     ],
 )
 def test_markup(markup: str, text: str) -> None:
     assert plain_text(markup) == text
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["<![x[", "<![", "<![1", "<!-- b", "<!doctype", "<?", "</", "<a href='", "&#", "&#x110000;", "&#99999999999;"],
+)
+def test_markup_that_is_cut_off_keeps_what_stands_before(end: str) -> None:
+    assert plain_text(f"<p>eCitizen {end}").startswith("eCitizen")
 
 
 @pytest.mark.parametrize(
@@ -393,6 +402,7 @@ PASSING = [
     pytest.param(TRUNCATED, id="truncated body"),
     pytest.param(status(429, X_RateLimit_Reset=""), id="429 without a reset"),
     pytest.param(status(429, X_RateLimit_Reset="soon"), id="429 with a reset that is no time"),
+    pytest.param(status(429, X_RateLimit_Reset="99999999999999"), id="429 with a reset beyond all years"),
     pytest.param(status(400), id="400"),
     pytest.param(status(418), id="a status nobody knows"),
     pytest.param(status(302, Location="http://[half"), id="302 to nowhere"),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from mastodon import Mastodon
-from mastodon.errors import MastodonAPIError, MastodonError, MastodonRatelimitError
+from mastodon.errors import MastodonAPIError, MastodonRatelimitError
 
 from collector.markup import plain_text
 from collector.page import Page, RateLimited, Refused, TemporaryFailure
@@ -166,18 +166,22 @@ class Timeline:
                 else:
                     statuses = self._client.timeline_hashtag(self._tag, max_id=max_id, limit=PAGE_STATUSES)
         except MastodonRatelimitError:
-            reset = self._client.ratelimit_reset
-            at = datetime.fromtimestamp(reset, UTC) if reset is not None else None
-            raise RateLimited(f"{name}: the requests of this window are used up", at) from None
+            raise RateLimited(f"{name}: the requests of this window are used up", self._reset_at()) from None
         except MastodonAPIError as error:
             raise self._failure(name, error) from None
-        except (MastodonError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except Exception as error:  # of the network, or what Mastodon.py meets where it casts an odd answer
             if isinstance(error.__context__, AnswerTooLarge):
                 raise Refused(too_large(name)) from None
             raise TemporaryFailure(f"{name} gave no usable answer ({type(error).__name__})") from None
         if not isinstance(statuses, list):
             raise TemporaryFailure(f"{name} gave an answer of another shape")
         return list(statuses)
+
+    def _reset_at(self) -> datetime | None:
+        try:
+            return datetime.fromtimestamp(self._client.ratelimit_reset, UTC)
+        except (TypeError, ValueError, OverflowError, OSError):  # none was told, or milliseconds
+            return None
 
     def _failure(self, name: str, error: MastodonAPIError) -> Exception:
         code = error.args[1] if len(error.args) > 2 else None  # the other messages quote the body
