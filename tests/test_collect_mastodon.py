@@ -331,11 +331,11 @@ def test_what_the_instance_no_longer_lists_is_a_gap(reading: Reading, instance: 
 def test_a_public_timeline_is_walked_back_two_hours_and_the_rest_of_a_downtime_is_a_gap(
     reading: Reading, instance: MastodonInstance, clock: Clock
 ) -> None:
-    instance.publish(toots(300, NOW, MINUTE))
+    instance.publish(replace(each, tags=()) for each in toots(300, NOW, MINUTE))
     reading.run()
     assert reading.coverage(stream(instance, None)) == [(NOW - 2 * HOUR, NOW)]
     clock.at += 5 * HOUR
-    instance.publish(toots(299, clock.at, MINUTE, seed=1))
+    instance.publish(replace(each, tags=()) for each in toots(299, clock.at, MINUTE, seed=1))
     reading.run()
     assert reading.coverage(stream(instance, None), gaps=True) == [(NOW, NOW + 3 * HOUR)]
     assert_nothing_claimed_unread(reading, instance)
@@ -479,7 +479,7 @@ def shuffled(seed: int) -> Callable[[list[Any]], list[Any]]:
     return change
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(5))
 def test_any_mix_of_faults_stops_and_new_posts_ends_with_each_post_once(
     clock: Clock, tmp_path: Path, seed: int
 ) -> None:
