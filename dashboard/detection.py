@@ -20,7 +20,8 @@ SHARES = (0.8, 0.15, 0.05)
 # recent mean after 3 days, and the last two days' level as much as the profile once they hold an hour of it.
 PRIOR_VISITS = 3.0
 LEVEL_SPAN, LEVEL_PRIOR = 2 * DAY, HOUR
-HALF_LIFE = 21 * DAY
+# The profile's; the dispersion's is this part of a series' age until then.
+HALF_LIFE, YOUTH = 21 * DAY, 0.5
 # What stands out by more standard deviations than this teaches the baseline no more than this.
 WINSOR = 4.0
 PRIOR_DISPERSION, PRIOR_DISPERSION_ROWS = 1.0, 50.0
@@ -28,8 +29,8 @@ PRIOR_DISPERSION, PRIOR_DISPERSION_ROWS = 1.0, 50.0
 BIN, PEAKS, PEAK_MEMORY = 3 * HOUR, 8, 8 * 7 * 8
 TAIL_INDEX = 2.0
 PRIOR_PEAK, LEAST_PEAK = np.log1p(4.0), 0.2
-# After an alarm only what is rarer is news; the bar falls by a factor e in this time.
-REFRACTORY = DAY
+# After news only what is rarer is news, by more than this in ln(1/record); the bar falls by one in this time.
+REFRACTORY, NEWS_STEP = DAY, 0.1
 # The baseline is renewed at the first bin that begins after a day, or after so many rows.
 LEAST_ROWS, MOST_ROWS = 24, 256
 LEAST_MEAN, NEVER = 0.01, 1e30
@@ -146,7 +147,7 @@ class Detector:
         self._usual_peak = np.maximum(np.partition(peaks, -PEAKS, axis=0)[-PEAKS], LEAST_PEAK)
 
     def _score(self, block: Floats) -> Floats:
-        """[score, false alarms, expected, news, capped, profile, excess of each window..., residual of each window...] by rows."""
+        """[score, false alarms, expected, bar, capped, profile, excess of each window..., residual of each window...] by rows."""
         times, given = block
         rows = len(times)
         self.work += rows + self._past.shape[1]
@@ -201,22 +202,32 @@ class Detector:
         record = np.where(seen, np.minimum(record, NEVER), NEVER)
         start = self._start if self._rows else times[0]
         news = (times - start) / REFRACTORY - np.log(record)
-        bar = np.maximum.accumulate(np.concatenate([[self._bar], news[:-1]]))
-        score = np.where(seen & (news > bar), 1 / (1 + record), 0.0)
-        return np.stack([score, np.where(seen, noise, np.nan), expected, news, capped, profile, *excesses, *residuals])
+        score, bar = np.zeros(rows), self._bar
+        # What is no record is no news either: no earlier row exceeded the bar of its time by more than the step.
+        records = np.flatnonzero(news > np.maximum.accumulate(np.concatenate([[self._bar], news[:-1]])))
+        for row in records.tolist():
+            if news[row] > bar + NEWS_STEP and seen[row]:
+                bar = float(news[row])
+                score[row] = 1 / (1 + record[row])
+        return np.stack(
+            [score, np.where(seen, noise, np.nan), expected, np.full(rows, bar), capped, profile, *excesses, *residuals]
+        )
 
     def _learn(self, block: Floats, found: Floats) -> None:
         times, given = block
-        _, _, expected, news, capped, profile, *rest = found
+        _, _, expected, bars, capped, profile, *rest = found
         excesses, residuals = rest[: len(WINDOWS)], rest[len(WINDOWS) :]
         seen = ~np.isnan(given)
         values = np.where(seen, given, 0.0)
         if not self._rows:
             self._start = float(times[0])
-        self._bar = max(self._bar, float(news.max()))
-        forget = 0.5 ** ((times[-1] - times[0]) / HALF_LIFE)
-        self._excess = self._excess * forget + [row.sum() for row in residuals[::2]]
-        self._squares = self._squares * forget + [row.sum() for row in residuals[1::2]]
+        self._bar = float(bars[-1])
+        since = times[-1] - times[0]
+        forget = 0.5 ** (since / HALF_LIFE)
+        # What looked like noise while the rhythm was not known yet is forgotten sooner.
+        young = 0.5 ** (since / min(max((times[-1] - self._start) * YOUTH, DAY), HALF_LIFE))
+        self._excess = self._excess * young + [row.sum() for row in residuals[::2]]
+        self._squares = self._squares * young + [row.sum() for row in residuals[1::2]]
         starts = _starts(np.floor_divide(times, BIN))
         peaks = np.stack([np.maximum.reduceat(row, starts) for row in excesses], axis=1)
         self._peaks = np.concatenate([self._peaks, peaks])[-PEAK_MEMORY:]
