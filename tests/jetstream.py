@@ -99,7 +99,7 @@ def traffic(
     draw = random.Random(seed)
     events: list[dict[str, Any]] = []
     own: list[dict[str, Any]] = []
-    authors = [100 * (seed + 1) + number for number in range(60)]
+    authors = [100_000 * (seed + 1) + number for number in range(60)]
     for number in range(count):
         at = newest - (count - 1 - number) * every
         kind = draw.random()
@@ -119,6 +119,7 @@ def traffic(
             events.append(account(at, author, draw.choice(["deleted", "deactivated", "takendown", None])))
             if events[-1]["account"].get("status") == "deleted":
                 authors.remove(author)
+                authors.append(100_000 * (seed + 1) + 60 + number)  # as many come as go, or long traffic would run out of them
                 own = [each for each in own if each["did"] != did(author)]
         else:
             events.append(identity(at, author))
