@@ -25,12 +25,12 @@ HALF_LIFE, YOUTH = 21 * DAY, 0.5
 # What stands out by more standard deviations than this teaches the baseline no more than this.
 WINSOR = 4.0
 PRIOR_DISPERSION, PRIOR_DISPERSION_ROWS = 1.0, 50.0
-# The tail: the 8th highest of the three-hourly maxima of the last 8 weeks, and a Pareto law of index 2 above it.
+# The tail: the 8th highest of the three-hourly maxima of the last 8 weeks, and a Pareto law of index 2.5 above it.
 BIN, PEAKS, PEAK_MEMORY = 3 * HOUR, 8, 8 * 7 * 8
-TAIL_INDEX = 2.0
+TAIL_INDEX = 2.5
 PRIOR_PEAK, LEAST_PEAK = np.log1p(4.0), 0.2
-# After news only what is rarer is news, by more than this in ln(1/record); the bar falls by one in this time.
-REFRACTORY, NEWS_STEP = DAY, 0.1
+# Only what is rarer than earlier news, by more than this in ln(1 / record), is news; the bar falls by one in this time.
+NEWS_STEP, REFRACTORY = 0.1, DAY
 # The baseline is renewed at the first bin that begins after a day, or after so many rows.
 LEAST_ROWS, MOST_ROWS = 24, 256
 LEAST_MEAN, NEVER = 0.01, 1e30
