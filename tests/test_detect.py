@@ -83,6 +83,16 @@ def test_a_planted_incident_scores_high_and_quiet_noise_does_not(seed: int) -> N
     assert [alarm.raised for alarm in raised if alarm.raised >= at][:1] == [at]
 
 
+def test_a_plateau_is_no_news_once_its_hour_is_full() -> None:
+    times, counts = rhythm(4, seed=10)
+    at = int(3.4 * WEEK / STEP)
+    counts[at : at + 24] = 250
+    high = np.flatnonzero(detect(times, counts).score[at : at + 24] > 0.5)
+    assert high[0] == 0
+    assert high[-1] < 12
+    assert len(high) <= 6
+
+
 def test_night_has_its_own_usual() -> None:
     times, counts = rhythm(6, seed=4)
     night, noon = (int((5.5 * WEEK + hour * HOUR) / STEP) // 288 * 288 + int(hour * 12) for hour in (3, 15))
