@@ -119,9 +119,7 @@ def traffic(
             events.append(account(at, author, draw.choice(["deleted", "deactivated", "takendown", None])))
             if events[-1]["account"].get("status") == "deleted":
                 authors.remove(author)
-                authors.append(
-                    100_000 * (seed + 1) + 60 + number
-                )  # as many come as go, or long traffic would run out of them
+                authors.append(100_000 * (seed + 1) + 60 + number)  # or long traffic would run out of them
                 own = [each for each in own if each["did"] != did(author)]
         else:
             events.append(identity(at, author))

@@ -493,7 +493,7 @@ def test_any_mix_of_faults_stops_and_new_events_ends_with_each_post_once(
 ) -> None:
     print(f"seed {seed}")
     draw = random.Random(seed)
-    module = source(page_events=draw.choice([7, 60, 300]), patience=LITTLE_PATIENCE_SECONDS)
+    module = source(page_events=draw.choice([30, 100, 300]), patience=LITTLE_PATIENCE_SECONDS)
     reading = Reading(module, settings, clock)
     platform.disturb = disturbed(seed, draw.choice([0, 0.05, 0.3]))
     platform.publish(traffic(draw.randint(200, 900), NOW - SECOND, seed=100))

@@ -36,9 +36,7 @@ COLLECTION = "app.bsky.feed.post"
 USER_AGENT = "ecitizen-tracker (reads posts that mention a public service)"
 PAGE_EVENTS, PAGE_SECONDS = 5_000, 5.0
 CONNECT_TIMEOUT_SECONDS = 20
-MOST_BYTES = (
-    16 * 2**20
-)  # of one event: above what a record of a megabyte can become as JSON, or it would end each connection
+MOST_BYTES = 16 * 2**20  # of one event; a record of a megabyte is longer as JSON, and must not end each connection
 CLOSE_TIMEOUT_SECONDS = 0.1  # the stream goes on until the other side has heard of it
 STALL_SECONDS = 30.0  # the whole network is never silent for so long
 REACH = timedelta(days=2)  # more than is kept (36 hours): an instance asked for more begins with its oldest event
