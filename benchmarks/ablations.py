@@ -33,6 +33,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "another seed": {"seed": 8},
     "texts as they are": {"vary_texts": False},
     "no label smoothing": {"label_smoothing": 0.0},
+    "no posts joined": {"joined_posts": 0.0},
+    "no pieces hidden": {"hidden_pieces": 0.0},
     "no mean of the weights": {"averaging": 0.0},
     "word vectors trained too": {"freeze_words": False},
     "half the learning rate": {"learning_rate": 1e-4},
