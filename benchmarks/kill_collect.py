@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from killing import Killing, open_platform
 
-POSTS = {"x": 6_000, "reddit": 1_400}
+POSTS = {"x": 6_000, "reddit": 1_400, "bluesky": 60_000}  # of Bluesky: events, and pages are thousands of them
 # The first half of the kills falls into the first walk; then the command runs to its end once; the second half falls
 # into walks that read what is new. A cut-off walk of X goes on, one of Reddit begins again at the top.
-MOST_PAGES = {"x": (4, 4), "reddit": (12, 2)}
-MOST_NEW = {"x": (150, 300), "reddit": (8, 60)}
+MOST_PAGES = {"x": (4, 4), "reddit": (12, 2), "bluesky": (30, 20)}
+MOST_NEW = {"x": (150, 300), "reddit": (8, 60), "bluesky": (5, 30)}
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     wrong = 0
-    for source in ("x", "reddit"):
+    for source in POSTS:
         started = time.monotonic()
         with open_platform(source, POSTS[source]) as platform, tempfile.TemporaryDirectory() as folder:
             killing = Killing(source, platform, Path(folder), arguments.seed)

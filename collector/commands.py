@@ -18,7 +18,7 @@ from data.store import RunRecord, open_store
 app = typer.Typer()
 
 DEFAULT_EVERY_SECONDS = 120
-SOURCES = ("x", "reddit")
+SOURCES = ("x", "reddit", "bluesky", "mastodon", "news", "reviews")
 SHOWN_SKIPS = 200
 
 
@@ -33,9 +33,16 @@ def collect(
     set_up_logs()
     with one_line_errors():
         from collector.runner import Runner, Stopped
-        from collector.sources import reddit, x
+        from collector.sources import bluesky, mastodon, news, reddit, reviews, x
 
-        modules = {"x": x, "reddit": reddit}
+        modules = {
+            "x": x,
+            "reddit": reddit,
+            "bluesky": bluesky,
+            "mastodon": mastodon,
+            "news": news,
+            "reviews": reviews,
+        }
         settings = load_settings()
         names = _named(sources)
         stop = StopSignal()

@@ -18,7 +18,8 @@ class Page:
     """One answer of a platform.
 
     `cursor` is kept in the store with the posts (None: leave the kept one); `following` is what to hand to the next
-    fetch of the same walk (None: the walk is done). Spans say what this page looked at, or could not.
+    fetch of the same walk (None: the walk is done). Spans say what this page looked at, or could not. What was deleted at
+    the platform, posts by id and accounts with all that they wrote, is erased in the same transaction.
     """
 
     records: list[dict[str, Any] | RecordError]
@@ -26,6 +27,8 @@ class Page:
     cursor: Any = None
     following: Any = None
     cost_usd: float = 0.0
+    deleted_posts: list[str] = field(default_factory=list)
+    deleted_accounts: list[str] = field(default_factory=list)
 
 
 class Stream(Protocol):

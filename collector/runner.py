@@ -75,8 +75,16 @@ class Runner:
             page = self._fetch(stream, state, run)
             posts = self._posts(page, run)
             tally = self.store.save_page(
-                posts, source=stream.source, stream=stream.name, cursor=page.cursor, spans=page.spans
+                posts,
+                source=stream.source,
+                stream=stream.name,
+                cursor=page.cursor,
+                spans=page.spans,
+                deleted_posts=page.deleted_posts,
+                deleted_accounts=page.deleted_accounts,
             )
+            if tally.erased:
+                log.info("erased as at the platform", source=stream.source, posts=tally.erased)
             run.fetched += len(page.records)
             run.new += tally.new
             run.duplicate += tally.duplicate

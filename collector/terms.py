@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,9 +14,13 @@ _HYPHENS = "[-\u2010-\u2013\u2212]"  # phones write others than the keyboard's
 
 def matcher(terms: Iterable[str]) -> Callable[[str], bool]:
     """Whether a text holds one of the terms as whole words: "e citizen" is not in "the citizen"."""
-    written = [r"\s+".join(map(_part, term.split())) for term in dict.fromkeys(terms) if term.strip()]
+    written = [r"\s+".join(map(_part, _plain(term).split())) for term in dict.fromkeys(terms) if term.strip()]
     pattern = re.compile(rf"(?<!\w)(?:{'|'.join(written) or '(?!)'})(?!\w)", re.IGNORECASE)
-    return lambda text: pattern.search(text) is not None
+    return lambda text: pattern.search(_plain(text)) is not None
+
+
+def _plain(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)  # wide letters, as some keyboards write them
 
 
 def _part(part: str) -> str:

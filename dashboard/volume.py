@@ -344,4 +344,7 @@ def link_of(source: str, identifier: str) -> str | None:
         return f"https://x.com/i/status/{identifier}"
     if source == "reddit" and identifier.startswith("t3_"):
         return f"https://www.reddit.com/comments/{identifier[3:]}"
+    if source == "bluesky" and identifier.startswith("at://") and "/app.bsky.feed.post/" in identifier:
+        account, _, key = identifier.removeprefix("at://").partition("/app.bsky.feed.post/")
+        return f"https://bsky.app/profile/{account}/post/{key}" if account.startswith("did:") else None
     return None

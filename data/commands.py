@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from sqlalchemy import func, select
@@ -19,7 +21,7 @@ from data.settings import Settings, load_settings
 from data.store import Store, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 app = typer.Typer()
 status = typer.Typer(help="Official messages: add one by hand, list them, import them.", no_args_is_help=True)
@@ -232,6 +234,13 @@ def examine(settings: Settings) -> dict[str, Any]:
     reddit_on = settings.reddit_client_id is not None and settings.reddit_client_secret is not None
     reddit_url = settings.reddit_url or "https://oauth.reddit.com"
     checks += [_reach("reddit", reddit_url, reddit_on, "REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")]
+    checks += [_reach_jetstream(settings)]
+    review_urls = [settings.play_url] * bool(settings.play_apps) + [settings.apple_url] * bool(settings.apple_apps)
+    checks += [
+        _reach_open("mastodon", settings.mastodon_urls, "mastodon_urls", settings),
+        _reach_open("news", settings.feed_urls, "feed_urls", settings),
+        _reach_open("reviews", review_urls, "play_apps", settings),
+    ]
     if store is not None:
         checks += _store_checks(store, settings)
         store.close()
@@ -262,6 +271,35 @@ def _reach(name: str, url: str, on: bool, variables: str) -> dict[str, Any]:
             name, "failed", f"configured, but {url} does not answer ({type(error).__name__}): check the network"
         )
     return _check(name, "ok", f"configured, and {url} answers")
+
+
+def _reach_jetstream(settings: Settings) -> dict[str, Any]:
+    if settings.jetstream_url is None:
+        return _check("bluesky", "off", "TRACKER_JETSTREAM_URL is off")
+    check = _reach("bluesky", settings.jetstream_url.replace("ws", "http", 1), True, "")
+    if check["state"] == "failed" and "jetstream_url" not in settings.model_fields_set:
+        # The public instance, which nobody asked for: a machine without a network has done nothing wrong.
+        check |= {
+            "state": "warning",
+            "says": f"{settings.jetstream_url} does not answer; to do without: TRACKER_JETSTREAM_URL=off",
+        }
+    return check
+
+
+def _reach_open(name: str, urls: Sequence[str], field: str, settings: Settings) -> dict[str, Any]:
+    """A source that needs no key. What nobody asked for, the default list, is no failure where it does not answer."""
+    if not urls:
+        return _check(name, "off", f"set TRACKER_{field.upper()} to collect from it")
+    addresses = {urlsplit(url).netloc.rpartition("@")[2]: url for url in urls}
+    hosts = list(addresses)
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        found = list(pool.map(lambda host: _reach(host, addresses[host], True, ""), hosts))
+    silent = [check["name"] for check in found if check["state"] != "ok"]
+    if not silent:
+        return _check(name, "ok", f"{', '.join(hosts)}: each answers")
+    asked_for = field in settings.model_fields_set
+    state = "failed" if asked_for and len(silent) == len(hosts) else "warning"
+    return _check(name, state, f"no answer from {', '.join(silent)}: check the network and TRACKER_{field.upper()}")
 
 
 STALE_AFTER_SECONDS = 3 * 3600

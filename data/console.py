@@ -38,6 +38,7 @@ def set_up_logs() -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     for name in ("tweepy", "prawcore", "praw", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)  # writes tracebacks of errors that it raises as well
 
 
 def say(line: str) -> None:

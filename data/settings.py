@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from data.errors import InputError
 
@@ -21,14 +28,36 @@ def _utc(moment: datetime) -> datetime:
 UtcMoment = Annotated[datetime, AfterValidator(_utc)]
 
 
-def _address(url: str) -> str:
+def _address(url: str, scheme: str = "http") -> str:
     parts = urlsplit(url)  # raises ValueError for an unclosed bracket
-    if parts.scheme not in {"http", "https"} or not parts.hostname or (parts.port or 1) < 1:
-        raise ValueError("not an address: it must begin with http:// or https:// and a host")
+    if parts.scheme not in {scheme, f"{scheme}s"} or not parts.hostname or (parts.port or 1) < 1:
+        raise ValueError(f"not an address: it must begin with {scheme}:// or {scheme}s:// and a host")
     return url
 
 
+def _websocket_or_off(url: str | None) -> str | None:
+    return None if url is None or url == "off" else _address(url, "ws")
+
+
 Address = Annotated[str, AfterValidator(_address)]
+WebsocketAddress = Annotated[str | None, AfterValidator(_websocket_or_off)]
+
+
+def _listed(value: object) -> object:
+    """`a,b` as in the environment, where `off` is an empty list; a list as in the file."""
+    if not isinstance(value, str):
+        return value
+    return () if value.strip().lower() == "off" else tuple(each.strip() for each in value.split(",") if each.strip())
+
+
+def _app(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._]+", name):
+        raise ValueError("not the id of an app, such as ke.go.ecitizen or 123456789")
+    return name
+
+
+Apps = Annotated[tuple[Annotated[str, AfterValidator(_app)], ...], NoDecode, BeforeValidator(_listed)]
+Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
 
 SECRETS = ("TRACKER_PSEUDONYM_KEY", "X_BEARER_TOKEN", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET")
 DEFAULT_TERMS = (
@@ -39,6 +68,21 @@ DEFAULT_TERMS = (
     "#eCitizen",
     "@eCitizenKenya",
 )
+
+# On and reachable without a key; not verified from here that each still shows its hashtags without a login.
+DEFAULT_MASTODON_URLS = ("https://mastodon.social", "https://mastodon.online", "https://mstdn.social")
+# News of Kenya, and its government's own agency; not verified from here that each still answers.
+DEFAULT_FEED_URLS = (
+    "https://www.kenyanews.go.ke/feed/",
+    "https://www.standardmedia.co.ke/rss/headlines.php",
+    "https://www.capitalfm.co.ke/news/feed/",
+    "https://www.kenyans.co.ke/feeds/news",
+    "https://www.tuko.co.ke/rss/all.rss",
+    "https://nation.africa/kenya/rss.xml",
+    "https://taifaleo.nation.co.ke/feed",
+)
+# Named on a public page as the app of eCitizen; not verified. No such page was found for Apple's.
+DEFAULT_PLAY_APPS = ("ke.go.ecitizen",)
 
 
 class _File(TomlConfigSettingsSource):
@@ -67,6 +111,19 @@ class Settings(BaseSettings):
     reddit_client_id: SecretStr | None = Field(None, alias="REDDIT_CLIENT_ID")
     reddit_client_secret: SecretStr | None = Field(None, alias="REDDIT_CLIENT_SECRET")
     reddit_url: Address | None = Field(None, alias="TRACKER_REDDIT_URL", description="None: Reddit's own addresses")
+    jetstream_url: WebsocketAddress = Field(
+        "wss://jetstream1.us-east.bsky.network/subscribe",
+        alias="TRACKER_JETSTREAM_URL",
+        description="None: Bluesky, which needs no key, is off",
+    )
+    mastodon_urls: Addresses = Field(
+        DEFAULT_MASTODON_URLS, validation_alias=AliasChoices("mastodon_urls", "TRACKER_MASTODON_URLS")
+    )
+    feed_urls: Addresses = Field(DEFAULT_FEED_URLS, validation_alias=AliasChoices("feed_urls", "TRACKER_FEED_URLS"))
+    play_apps: Apps = Field(DEFAULT_PLAY_APPS, validation_alias=AliasChoices("play_apps", "TRACKER_PLAY_APPS"))
+    apple_apps: Apps = Field((), validation_alias=AliasChoices("apple_apps", "TRACKER_APPLE_APPS"))
+    play_url: Address = Field("https://play.google.com", alias="TRACKER_PLAY_URL")
+    apple_url: Address = Field("https://itunes.apple.com", alias="TRACKER_APPLE_URL")
     pretended_now: UtcMoment | None = Field(None, alias="TRACKER_NOW")
     models_folder: Path | None = Field(
         None,

@@ -47,7 +47,7 @@ from data.redaction import redact
 from data.tables import SCHEMA_REVISION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Subquery
 
@@ -80,11 +80,13 @@ class Tally:
     new: int = 0
     duplicate: int = 0
     dropped: int = 0  # erased before, at the platform or here, and not let in again
+    erased: int = 0  # deleted at the platform and now here
 
     def __iadd__(self, other: Tally) -> Tally:
         self.new += other.new
         self.duplicate += other.duplicate
         self.dropped += other.dropped
+        self.erased += other.erased
         return self
 
 
@@ -146,10 +148,13 @@ class Store:
         stream: str = "",
         cursor: Any = None,
         spans: Sequence[Span] = (),
+        deleted_posts: Collection[str] = (),
+        deleted_accounts: Collection[str] = (),
     ) -> Tally:
         """Save a page of posts, where to go on reading (`cursor`) and the spans it looked at: all or nothing.
 
-        A post that is there already, or that was erased, is counted and left alone.
+        A post that is there already, or that was erased, is counted and left alone. What `source` says was deleted there,
+        posts by id and accounts with all that they wrote, is erased where it is kept, and kept out from then on.
         """
         given = list(posts)
         rows = {(post.source, post.id): self._row(post) for post in given}
@@ -161,6 +166,11 @@ class Store:
             for span in spans:
                 assert source is not None
                 _cover(connection, source, stream, span)
+            if deleted_posts or deleted_accounts:
+                assert source is not None
+                tally.erased = self._follow_deletions(connection, source, deleted_posts, deleted_accounts)
+        if tally.erased:
+            self._scrub()
         return tally
 
     def cursor(self, source: str, stream: str) -> Any:
@@ -367,22 +377,9 @@ class Store:
 
         `handle` is a handle, an account id or a pseudonym; `source` limits it to one platform.
         """
-        posts = tables.posts
-        erased = 0
         with self._transaction() as connection:
             sources = [source] if source else _sources(connection)
-            for name in sources:
-                hashed = pseudonym(self._key, name, handle)
-                named = or_(posts.c.author == hashed, posts.c.author_handle == hashed)
-                # The account behind a handle, too, with what it wrote under another: a handle can change.
-                accounts = select(posts.c.author).where(posts.c.source == name, named)
-                by_author = and_(posts.c.source == name, or_(named, posts.c.author.in_(accounts)))
-                found = list(
-                    connection.execute(select(posts.c.id, posts.c.author, posts.c.author_handle).where(by_author))
-                )
-                erased += self._erase(connection, {(name, row.id) for row in found})
-                names = {hashed}.union(*((row.author, row.author_handle) for row in found)) - {None}
-                self._bury(connection, "author", {(name, each) for each in names})
+            erased = sum(self._erase_author(connection, name, handle) for name in sources)
             self._audit(connection, "erase author", {"sources": sources, "posts": erased})
         self._scrub()
         return erased
@@ -465,12 +462,41 @@ class Store:
 
     def _erase(self, connection: Connection, keys: set[tuple[str, str]]) -> int:
         erased = 0
-        for source, id_ in keys:
+        for source, id_ in sorted(keys):  # in one order, as in _insert_posts
             # The post first: whoever is correcting it holds its row, and their words are there to be removed after it.
             for table in (tables.posts, tables.labels, tables.corrections):
                 result = connection.execute(delete(table).where(table.c.source == source, table.c.id == id_))
                 erased += result.rowcount if table is tables.posts else 0
         self._bury(connection, "post", keys)
+        return erased
+
+    def _erase_author(self, connection: Connection, source: str, handle: str) -> int:
+        posts = tables.posts
+        hashed = pseudonym(self._key, source, handle)
+        named = or_(posts.c.author == hashed, posts.c.author_handle == hashed)
+        # The account behind a handle, too, with what it wrote under another: a handle can change.
+        accounts = select(posts.c.author).where(posts.c.source == source, named)
+        by_author = and_(posts.c.source == source, or_(named, posts.c.author.in_(accounts)))
+        found = list(connection.execute(select(posts.c.id, posts.c.author, posts.c.author_handle).where(by_author)))
+        erased = self._erase(connection, {(source, row.id) for row in found})
+        names = {hashed}.union(*((row.author, row.author_handle) for row in found)) - {None}
+        self._bury(connection, "author", {(source, each) for each in names})
+        return erased
+
+    def _follow_deletions(
+        self, connection: Connection, source: str, ids: Collection[str], accounts: Collection[str]
+    ) -> int:
+        """Only what is kept leaves a tombstone: a platform deletes much that never was here, and its ids name people."""
+        posts = tables.posts
+        by_author = select(posts.c.source, posts.c.author.label("id")).subquery()
+        hashed = {(source, pseudonym(self._key, source, account)) for account in accounts}
+        authors = _present(connection, by_author, hashed)
+        erased = sum(self._erase_author(connection, source, author) for _, author in sorted(authors))
+        kept = _present(connection, posts, {(source, id_) for id_ in ids})
+        erased += self._erase(connection, kept)
+        if erased:
+            detail = {"source": source, "ids": sorted(id_ for _, id_ in kept), "authors": len(authors), "posts": erased}
+            self._audit(connection, "erase as at the platform", detail)
         return erased
 
     def _bury(self, connection: Connection, kind: str, keys: set[tuple[str, str]]) -> None:

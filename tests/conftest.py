@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 3, 6, 17, 0, tzinfo=UTC)
 KEY = "a key of the tests, nobody's secret"
 _OURS = ("TRACKER_", "X_BEARER_TOKEN", "REDDIT_CLIENT_")
+# Sources that need no key are on by themselves; no test asks the real ones.
+OPEN_SOURCES = (
+    "TRACKER_JETSTREAM_URL",
+    "TRACKER_MASTODON_URLS",
+    "TRACKER_FEED_URLS",
+    "TRACKER_PLAY_APPS",
+    "TRACKER_APPLE_APPS",
+)
 
 # A failing random test prints the line that runs it again; how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("tests", print_blob=True, deadline=None, database=None)
@@ -39,9 +47,11 @@ hypothesis.settings.load_profile("tests")
 @pytest.fixture(autouse=True)
 def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting, key or database of the machine reaches a test."""
-    for name in os.environ:
+    for name in list(os.environ):
         if name.startswith(_OURS):
             monkeypatch.delenv(name)
+    for name in OPEN_SOURCES:
+        monkeypatch.setenv(name, "off")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / ".config"))
     monkeypatch.chdir(tmp_path)

@@ -12,6 +12,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from jetstream import SENT_A_REQUEST, Jetstream, living, traffic
 from platforms import (
     REDDIT_ID,
     REDDIT_SECRET,
@@ -30,18 +31,21 @@ if TYPE_CHECKING:
 
 START_SECONDS = 1.5  # about what the command takes until its first request
 DELAY_SECONDS = 0.03
-STREAMS = {"x": ("search",), "reddit": ("search", "comments")}
+ADDRESS = {"x": "TRACKER_X_URL", "reddit": "TRACKER_REDDIT_URL", "bluesky": "TRACKER_JETSTREAM_URL"}
+STREAMS = {"x": ("search",), "reddit": ("search", "comments"), "bluesky": ("posts",)}
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_platform(source: str, posts: int) -> Platform:
-    """A slow server with so many posts of the last days."""
+def open_platform(source: str, posts: int) -> Platform | Jetstream:
+    """A slow server with so many posts of the last days; of Bluesky, so many events."""
     newest = now() - timedelta(minutes=1)
     if source == "x":
-        platform: Platform = XPlatform(now, x_posts(posts, newest, timedelta(seconds=100)))
+        platform: Platform | Jetstream = XPlatform(now, x_posts(posts, newest, timedelta(seconds=100)))
+    elif source == "bluesky":
+        platform = Jetstream(now, traffic(posts, newest, timedelta(milliseconds=10)))
     else:
         # Reddit lists no more than 1,000 of each.
         items = submissions(posts // 2, newest) + comments(posts // 2, newest, seed=1)
@@ -53,7 +57,7 @@ def open_platform(source: str, posts: int) -> Platform:
 class Killing:
     """One database and one source, collected by processes that are killed."""
 
-    def __init__(self, source: str, platform: Platform, folder: Path, seed: int) -> None:
+    def __init__(self, source: str, platform: Platform | Jetstream, folder: Path, seed: int) -> None:
         self.source, self.platform, self.folder = source, platform, folder
         self.landed: Counter[str] = Counter()
         self.database = folder / "posts.db"
@@ -65,10 +69,9 @@ class Killing:
             "TRACKER_DATABASE_URL": f"sqlite:///{self.database}",
             "TRACKER_PSEUDONYM_KEY": "a key of the kill test",
             "X_BEARER_TOKEN": X_TOKEN,
-            "TRACKER_X_URL": platform.url,
+            ADDRESS[source]: platform.url,
             "REDDIT_CLIENT_ID": REDDIT_ID,
             "REDDIT_CLIENT_SECRET": REDDIT_SECRET,
-            "TRACKER_REDDIT_URL": platform.url,
         }
 
     def kill_one(self, most_pages: int) -> str:
@@ -99,10 +102,12 @@ class Killing:
         return where
 
     def publish_some(self, most: int) -> None:
-        """New posts appear while nobody looks."""
+        """New posts appear while nobody looks; of Bluesky, so many thousand events."""
         count = self._draw.randint(0, most)
         self._round += 1
-        if isinstance(self.platform, XPlatform):
+        if isinstance(self.platform, Jetstream):
+            self.platform.publish(traffic(count * SENT_A_REQUEST, now(), timedelta(microseconds=10), self._round))
+        elif isinstance(self.platform, XPlatform):
             self.platform.publish(x_posts(count, now(), timedelta(milliseconds=7), self._round))
         elif isinstance(self.platform, RedditPlatform):
             make = self._draw.choice([submissions, comments])
@@ -120,6 +125,8 @@ class Killing:
         """What the platform has, by stream and id."""
         if isinstance(self.platform, XPlatform):
             return {"search": {str(post.id): post.at for post in self.platform.posts.values()}}
+        if isinstance(self.platform, Jetstream):
+            return {"posts": living(self.platform.events)}
         assert isinstance(self.platform, RedditPlatform)
         kinds = {"search": "t3", "comments": "t1"}
         return {

@@ -180,9 +180,12 @@ class Platform:
                     return fault
         return None
 
-    def _reply(self, method: str, target: str, headers: Any) -> tuple[int, dict[str, str], bytes, Fault | None]:
+    def _reply(
+        self, method: str, target: str, headers: Any, form: str
+    ) -> tuple[int, dict[str, str], bytes, Fault | None]:
         parts = urlsplit(target.removeprefix("/gateway"))
-        parameters = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        given = parse_qs(f"{parts.query}&{form}", keep_blank_values=True)
+        parameters = {name: values[-1] for name, values in given.items()}
         if self.reads(parts.path):
             with self._changed:
                 self.requests.append((parts.path, parameters))
@@ -211,14 +214,14 @@ class Platform:
             wbufsize = -1
 
             def _handle(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                code, headers, content, fault = platform._reply(self.command, self.path, self.headers)
+                form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                code, headers, content, fault = platform._reply(self.command, self.path, self.headers, form)
                 if fault is not None and fault.drop:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
                 headers = {"Content-Type": "application/json; charset=utf-8"} | headers
-                if "gzip" in self.headers.get("Accept-Encoding", ""):
+                if content and "gzip" in self.headers.get("Accept-Encoding", ""):
                     content = gzip.compress(content, 1)
                     headers["Content-Encoding"] = "gzip"
                     platform.gzipped += 1

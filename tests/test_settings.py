@@ -41,6 +41,51 @@ def test_a_base_address_that_is_none_is_named_at_once(monkeypatch: pytest.Monkey
         load_settings()
 
 
+@pytest.mark.parametrize("url", ["jetstream.example", "https://jetstream.example", "ws://", "wss://host:port", "OFF"])
+def test_a_jetstream_that_is_no_websocket_is_named_at_once(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("TRACKER_JETSTREAM_URL", url)
+    with pytest.raises(InputError, match="TRACKER_JETSTREAM_URL"):
+        load_settings()
+
+
+def test_bluesky_is_on_unless_it_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().jetstream_url is None  # which the surroundings of the tests say
+    monkeypatch.delenv("TRACKER_JETSTREAM_URL")
+    assert (load_settings().jetstream_url or "").startswith("wss://")
+
+
+@pytest.mark.parametrize("name", ["TRACKER_MASTODON_URLS", "TRACKER_FEED_URLS"])
+def test_addresses_are_listed_with_commas_and_each_is_checked(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    field = name.removeprefix("TRACKER_").lower()
+    for written, expected in (("https://a.example, http://b", 2), ("off", 0), ("OFF", 0), ("https://a.example", 1)):
+        monkeypatch.setenv(name, written)
+        assert len(getattr(load_settings(), field)) == expected
+    monkeypatch.setenv(name, "https://a.example,b.example")
+    with pytest.raises(InputError, match="(?i)" + name.removeprefix("TRACKER_")) as caught:
+        load_settings()
+    assert "b.example" not in str(caught.value)
+    monkeypatch.delenv(name)
+    assert len(getattr(load_settings(), field)) >= 3
+    Path("tracker.toml").write_text(f'{field} = ["https://c.example"]\n')
+    assert getattr(load_settings(), field) == ("https://c.example",)
+
+
+@pytest.mark.parametrize("name", ["TRACKER_PLAY_URL", "TRACKER_APPLE_URL"])
+def test_the_stores_have_base_addresses(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "play.example")
+    with pytest.raises(InputError, match=name):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["TRACKER_PLAY_APPS", "TRACKER_APPLE_APPS"])
+def test_an_app_is_an_id_and_no_path(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "ke.go.ecitizen,12345")
+    assert getattr(load_settings(), name.removeprefix("TRACKER_").lower()) == ("ke.go.ecitizen", "12345")
+    monkeypatch.setenv(name, "1/../2")
+    with pytest.raises(InputError, match="id of an app"):
+        load_settings()
+
+
 def test_a_secret_does_not_show_in_print(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("X_BEARER_TOKEN", "very secret")
     assert "very secret" not in repr(load_settings())

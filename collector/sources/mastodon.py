@@ -1,0 +1,271 @@
+"""Mastodon, and servers that speak as it does, through Mastodon.py: hashtag timelines, and what is public of an instance."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import structlog
+from mastodon import Mastodon
+from mastodon.errors import MastodonAPIError, MastodonRatelimitError
+
+from collector.markup import plain_text
+from collector.page import Page, RateLimited, Refused, TemporaryFailure
+from collector.terms import matcher
+from collector.web import READ_TIMEOUT_SECONDS, USER_AGENT, AnswerTooLarge, open_session, too_large
+from data.errors import InputError, RecordError
+from data.records import parse_time
+from data.store import Span
+
+if TYPE_CHECKING:
+    from collector.page import Stream
+    from data.settings import Settings
+
+log = structlog.get_logger("collector")
+
+NAME = "mastodon"
+PAGE_STATUSES = 40
+# How long ago a first walk may go, and one after downtime: the public timeline of the largest instance grows by a page
+# every 40 s, and 300 requests in 5 minutes are allowed.
+HASHTAG_REACH, PUBLIC_REACH = timedelta(days=30), timedelta(hours=2)
+# Posts of other servers come late and are listed by when they were written; those of an instance itself come at once.
+HASHTAG_OVERLAP, PUBLIC_OVERLAP = timedelta(days=1), timedelta(minutes=10)
+# A walk that was cut off longer ago than this is finished first, and another follows at once.
+STALE_WALK = timedelta(minutes=5)
+CLOSED_FOR = timedelta(days=1)  # then a timeline that needs a login is asked again
+_STATUS_URI = re.compile(r"https?://([^/]+)/(?:ap/)?users/[^/]+/statuses/(\w+)")
+
+
+class _Closed(Exception):
+    """The instance shows this timeline to nobody without a login."""
+
+
+def open_streams(settings: Settings) -> list[Stream]:
+    """Each hashtag and the public timeline of each instance. Raises InputError where no instance is named."""
+    if not settings.mastodon_urls:
+        raise InputError("mastodon is off: name instances in TRACKER_MASTODON_URLS")
+    words = dict.fromkeys(term.lstrip("#@").lower() for term in settings.terms)
+    tags = [word for word in words if re.fullmatch(r"\w+", word) and not word.isdigit()]
+    streams: list[Stream] = []
+    for url in dict.fromkeys(url.rstrip("/") for url in settings.mastodon_urls):
+        client = Mastodon(
+            api_base_url=url,
+            ratelimit_method="throw",
+            request_timeout=READ_TIMEOUT_SECONDS,
+            session=open_session(),
+            user_agent=USER_AGENT,
+        )
+        streams += [Timeline(client, url, tag, settings.terms) for tag in [*tags, None]]
+    return streams
+
+
+class Timeline:
+    """A timeline of an instance, newest first, down to where the last walk began.
+
+    The kept cursor is `{"floor", "anchor", "top", "max_id", "seen_to", "settled"}`: the walk ends at the post `anchor`, began at
+    the time `top`, and has come to `max_id`, written at `seen_to`; `settled` is the anchor of the next walk. Between walks only
+    floor and anchor. A public timeline that needs a login adds `closed_at`.
+    """
+
+    source = NAME
+
+    def __init__(self, client: Mastodon, url: str, tag: str | None, terms: tuple[str, ...]) -> None:
+        parts = urlsplit(url)
+        self.name = f"{parts.netloc.rpartition('@')[2]}{parts.path} {f'#{tag}' if tag else 'public'}"
+        self._host = parts.hostname or ""
+        self._client, self._tag, self._matches = client, tag, matcher(terms)
+        self._reach = HASHTAG_REACH if tag else PUBLIC_REACH
+        self._overlap = HASHTAG_OVERLAP if tag else PUBLIC_OVERLAP
+
+    def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
+        """One page of at most 40 posts; see `collector.page`."""
+        walk = dict(state or {})
+        if "closed_at" in walk and now - datetime.fromisoformat(walk["closed_at"]) < CLOSED_FOR:
+            return Page([])
+        try:
+            statuses = self._request(walk.get("max_id"))
+        except _Closed:
+            if "closed_at" not in walk:
+                log.warning("timeline needs a login and is left out", source=NAME, stream=self.name)
+            return Page([], [], walk | {"closed_at": now.isoformat()})
+        walk.pop("closed_at", None)
+
+        top = datetime.fromisoformat(walk.setdefault("top", now.isoformat()))
+        written = {str(status["id"]): _written(status) for status in statuses if _has_id(status)}
+        if statuses and not written:
+            raise TemporaryFailure(f"mastodon: {self.name} lists posts without ids")
+        found = [self._record(status) for status in statuses if self._tag or self._mentions(status)]
+        if not written:
+            return self._at_the_end(walk, top, now, found)
+        lowest = min(written, key=_order)
+        if "max_id" in walk and _order(lowest) >= _order(walk["max_id"]):
+            raise TemporaryFailure(f"mastodon: {self.name} gave the same page twice")
+        walk["max_id"] = lowest
+        seen_to = datetime.fromisoformat(walk.get("seen_to", top.isoformat()))
+        walk["seen_to"] = min(seen_to, written[lowest] or seen_to).isoformat()
+        settled = [id_ for id_, at in written.items() if at is not None and at <= top - self._overlap]
+        if settled:
+            walk["settled"] = max([*settled, *([walk["settled"]] if "settled" in walk else [])], key=_order)
+
+        reach = top - self._reach
+        if "anchor" in walk and _order(lowest) <= _order(walk["anchor"]):
+            floor = datetime.fromisoformat(walk["floor"])
+            return self._finished(walk, top, now, found, [Span(min(floor, top), top)])
+        # Not the oldest alone: a post can carry any time that its server likes.
+        if all(at is not None and at < reach for at in written.values()):
+            floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else reach
+            spans = [Span(max(floor, reach), top)] if floor < top else []
+            if floor < reach:
+                spans.append(Span(floor, reach, f"longer ago than the tracker walks back ({self._reach})"))
+            return self._finished(walk, top, now, found, spans)
+        return Page(found, [], walk, walk)
+
+    def _at_the_end(self, walk: dict[str, Any], top: datetime, now: datetime, found: list[Any]) -> Page:
+        """The instance lists nothing more."""
+        if "max_id" not in walk and "anchor" in walk:  # it listed something before: this proves nothing
+            return Page(found)
+        seen_to = max(datetime.fromisoformat(walk.get("seen_to", top.isoformat())), top - self._reach)
+        if "floor" not in walk:
+            return self._finished(walk, top, now, found, [Span(seen_to, top)])
+        floor = min(datetime.fromisoformat(walk["floor"]), top)
+        if "anchor" not in walk or seen_to <= floor:
+            return self._finished(walk, top, now, found, [Span(floor, top)])
+        gap = Span(floor, seen_to, "the instance no longer lists that far back")
+        return self._finished(walk, top, now, found, [Span(seen_to, top), gap])
+
+    def _finished(
+        self, walk: dict[str, Any], top: datetime, now: datetime, found: list[Any], spans: list[Span]
+    ) -> Page:
+        cursor = {"floor": top.isoformat()}
+        anchor = walk.get("settled") or walk.get("anchor") or walk.get("max_id")
+        if anchor:
+            cursor["anchor"] = anchor
+        return Page(found, spans, cursor, cursor if now - top > STALE_WALK else None)
+
+    def _mentions(self, status: Any) -> bool:
+        try:
+            return self._matches(_text(status))
+        except RecordError:
+            return False
+
+    def _record(self, status: Any) -> dict[str, Any] | RecordError:
+        return record(status, self._host)
+
+    def _request(self, max_id: str | None) -> list[Any]:
+        name = f"mastodon: {self.name}"
+        try:
+            with warnings.catch_warnings():
+                # Mastodon.py warns of timelines that need a login, and of what the server calls deprecated.
+                warnings.simplefilter("ignore")
+                if self._tag is None:
+                    statuses = self._client.timeline_local(max_id=max_id, limit=PAGE_STATUSES)
+                else:
+                    statuses = self._client.timeline_hashtag(self._tag, max_id=max_id, limit=PAGE_STATUSES)
+        except MastodonRatelimitError:
+            raise RateLimited(f"{name}: the requests of this window are used up", self._reset_at()) from None
+        except MastodonAPIError as error:
+            raise self._failure(name, error) from None
+        except Exception as error:  # of the network, or what Mastodon.py meets where it casts an odd answer
+            if isinstance(error.__context__, AnswerTooLarge):
+                raise Refused(too_large(name)) from None
+            raise TemporaryFailure(f"{name} gave no usable answer ({type(error).__name__})") from None
+        if not isinstance(statuses, list):
+            raise TemporaryFailure(f"{name} gave an answer of another shape")
+        return list(statuses)
+
+    def _reset_at(self) -> datetime | None:
+        try:
+            return datetime.fromtimestamp(self._client.ratelimit_reset, UTC)
+        except (TypeError, ValueError, OverflowError, OSError):  # none was told, or milliseconds
+            return None
+
+    def _failure(self, name: str, error: MastodonAPIError) -> Exception:
+        code = error.args[1] if len(error.args) > 2 else None  # the other messages quote the body
+        if code in {401, 403, 404, 422} and self._tag is None:
+            return _Closed()
+        if code in {401, 402, 403, 404, 410, 422, 451}:
+            return Refused(f"{name} is not shown without a login ({code}): take the instance off TRACKER_MASTODON_URLS")
+        return TemporaryFailure(f"{name} is failing ({code or 'no JSON'})")
+
+
+def _has_id(status: Any) -> bool:
+    return isinstance(status, dict) and isinstance(status.get("id"), str | int) and bool(str(status["id"]))
+
+
+def _order(id_: str) -> tuple[int, str]:
+    """Ids are numbers, or words of one length that sort by time (Pleroma, GoToSocial)."""
+    return len(id_), id_
+
+
+def _written(status: dict[str, Any]) -> datetime | None:
+    try:
+        return parse_time(status.get("created_at"))
+    except ValueError:
+        return None
+
+
+def _text(status: Any) -> str:
+    """The warning before a post, and the post; of a boost, the post that is boosted."""
+    if not isinstance(status, dict):
+        raise RecordError(f"expected a post, found {type(status).__name__}")
+    boosted = status.get("reblog")
+    said = boosted if isinstance(boosted, dict) else status
+    content, warning = said.get("content"), said.get("spoiler_text") or ""
+    if not isinstance(content, str) or not isinstance(warning, str):
+        raise RecordError("text must be text")
+    try:
+        return f"{warning}\n\n{plain_text(content)}".strip()
+    except ValueError as error:
+        raise RecordError(f"text has {error}") from None
+
+
+def _host(page: Any) -> str | None:
+    try:
+        return urlsplit(page).hostname if isinstance(page, str) else None
+    except ValueError:
+        return None
+
+
+def _global_id(status: dict[str, Any]) -> str:
+    """HOST/ID of the server where it was written, the same on every instance and without the handle that a URI holds."""
+    uri = status.get("uri") or status.get("url")
+    if not isinstance(uri, str) or not (host := urlsplit(uri).hostname):
+        raise RecordError("uri is missing")
+    if match := _STATUS_URI.fullmatch(uri):
+        return f"{match[1].lower()}/{match[2]}"
+    return f"{host}/{hashlib.sha256(uri.encode(errors='replace')).hexdigest()[:32]}"
+
+
+def record(status: Any, instance: str) -> dict[str, Any] | RecordError:
+    """A post of a timeline as a record; `instance` is the host that lists it."""
+    try:
+        text = _text(status)
+        identifier = _global_id(status)
+        boosted = status.get("reblog")
+        repost_of = _global_id(boosted) if isinstance(boosted, dict) else None
+    except (RecordError, ValueError) as error:
+        return error if isinstance(error, RecordError) else RecordError("uri is not an address")
+    if status.get("visibility") not in ("public", "unlisted"):
+        return RecordError("not public")
+    account = status.get("account")
+    account = account if isinstance(account, dict) else {}
+    handle, page = account.get("acct"), account.get("url")
+    if isinstance(handle, str) and handle and "@" not in handle:  # an author of the instance itself
+        handle = f"{handle}@{_host(page) or instance}"
+    parent = status.get("in_reply_to_id")
+    return {
+        "source": NAME,
+        "id": identifier,
+        "created_at": status.get("created_at"),
+        "text": text,
+        "author": handle,
+        # The number of an account is another on every instance; its page is not.
+        "author_id": page if isinstance(page, str) else None,
+        "lang": status.get("language"),
+        "repost_of": repost_of,
+        "reply_to": f"{instance}/{parent}" if isinstance(parent, str | int) else None,
+    }

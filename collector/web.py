@@ -1,0 +1,110 @@
+"""HTTP for the sources whose client leaves it to requests: time-outs, a limit on what is read, and failures by their kind."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from collector.page import RateLimited, Refused, TemporaryFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 10, 30
+WHOLE_ANSWER_SECONDS = 120  # a server that sends a byte now and then meets every other time-out
+MAX_ANSWER_BYTES = 8 * 1024 * 1024  # unpacked; a page of 40 long posts takes less than 1 MB
+MAX_REDIRECTS = 5
+USER_AGENT = "ecitizen-tracker (reads posts that mention a public service)"
+
+
+class AnswerTooLarge(requests.RequestException):
+    """The answer is longer than MAX_ANSWER_BYTES."""
+
+
+def open_session() -> requests.Session:
+    """A session whose every request has time-outs and whose answers have an end."""
+    session = requests.Session()
+    session.headers["User-Agent"] = USER_AGENT
+    session.max_redirects = MAX_REDIRECTS
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Bounded())
+    return session
+
+
+def ask(session: requests.Session, name: str, method: str, url: str, **arguments: Any) -> requests.Response:
+    """An answer with status 200 or 304. `name` is what the messages call the source.
+
+    Raises RateLimited, Refused and TemporaryFailure.
+    """
+    try:
+        response = session.request(method, url, **arguments)
+    except AnswerTooLarge:
+        raise Refused(too_large(name)) from None
+    except (requests.RequestException, ValueError) as error:  # ValueError: an address in a redirect that is none
+        raise TemporaryFailure(f"{name} gave no usable answer ({type(error).__name__})") from None
+    status = response.status_code
+    if status in {200, 304}:
+        return response
+    if status == 429 or (status == 503 and "Retry-After" in response.headers):
+        raise RateLimited(f"{name} asks to wait ({status})", reset_at(response.headers))
+    if status in {401, 402, 403, 404, 410, 451}:
+        raise Refused(f"{name} refused the request ({status}): check its address, or take it off the list")
+    raise TemporaryFailure(f"{name} is failing ({status})")
+
+
+def too_large(name: str) -> str:
+    """What is said of an answer that was not read to its end."""
+    return f"{name} gave more than {MAX_ANSWER_BYTES // 1024**2} MB: check its address, or take it off the list"
+
+
+def reset_at(headers: Mapping[str, str]) -> datetime | None:
+    """When the platform answers again, from Retry-After (seconds, or a date) or X-RateLimit-Reset (seconds, or ISO 8601)."""
+    after, reset = headers.get("Retry-After", ""), headers.get("X-RateLimit-Reset", "")
+    ways: list[Callable[[], datetime]] = [
+        lambda: datetime.now(UTC) + timedelta(seconds=float(after)),
+        lambda: parsedate_to_datetime(after),
+        lambda: datetime.fromtimestamp(float(reset), UTC),
+        lambda: datetime.fromisoformat(reset),
+    ]
+    for read in ways:
+        try:
+            moment = read()
+        except (ValueError, TypeError, OverflowError, OSError):
+            continue
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None
+
+
+class _Bounded(HTTPAdapter):
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        """As requests does, with time-outs, and a body that ends."""
+        kwargs["timeout"] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
+        response = super().send(request, *args, **kwargs)
+        response.raw = _Body(response.raw)
+        return response
+
+
+class _Body:
+    """The body of an answer, up to MAX_ANSWER_BYTES and WHOLE_ANSWER_SECONDS."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+
+    def stream(self, amount: int, decode_content: bool | None = None) -> Iterator[bytes]:
+        """As urllib3 does. Raises AnswerTooLarge, and requests.Timeout where it takes too long."""
+        read, until = 0, time.monotonic() + WHOLE_ANSWER_SECONDS
+        for chunk in self._raw.stream(amount, decode_content=decode_content):
+            read += len(chunk)
+            if read > MAX_ANSWER_BYTES:
+                raise AnswerTooLarge
+            if time.monotonic() > until:
+                raise requests.Timeout
+            yield chunk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
