@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -80,7 +80,13 @@ posts = Table(
     Column("reply_to", String),
     Column("links", JsonText, nullable=False),
     Column("synthetic", Boolean, nullable=False),
+    Column(
+        "account", String
+    ),  # SOURCE:ID of the listed official account that wrote it, known before the author is hashed
+    Column("edited_at", UtcDateTime),  # of the version whose text this is; NULL: as first written
+    Column("text_erased_at", UtcDateTime),  # when the source's retention limit emptied the text
     PrimaryKeyConstraint("source", "id"),
+    Index("posts_account", "account"),
     Index("posts_created_at", "created_at"),
     Index("posts_author", "author"),
     Index("posts_author_handle", "author_handle"),
@@ -196,6 +202,58 @@ coverage = Table(
     Column("to_at", UtcDateTime, nullable=False),
     Column("gap_reason", Text),
     Index("coverage_source_from_at", "source", "stream", "from_at"),
+)
+
+# What a paid source was asked for, by UTC day ("2026-03-05"): counted before the call, settled after it.
+spending = Table(
+    "spending",
+    metadata,
+    Column("source", String, nullable=False),
+    Column("day", String, nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("cost_usd", Float, nullable=False),
+    PrimaryKeyConstraint("source", "day"),
+)
+
+# How many posts a platform says there were, where they were not read.
+counts = Table(
+    "counts",
+    metadata,
+    Column("source", String, nullable=False),
+    Column("stream", String, nullable=False),
+    Column("from_at", UtcDateTime, nullable=False),
+    Column("to_at", UtcDateTime, nullable=False),
+    Column("posts", Integer, nullable=False),
+    PrimaryKeyConstraint("source", "stream", "from_at"),
+)
+
+# Official accounts whose id a person of this team checked, beside those that ship confirmed.
+confirmed_accounts = Table(
+    "confirmed_accounts",
+    metadata,
+    Column("source", String, nullable=False),
+    Column("account_id", String, nullable=False),
+    Column("handle", String),
+    Column("office", String, nullable=False),
+    Column("is_ecitizen", Boolean, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("who", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("source", "account_id"),
+)
+
+# Accounts that look like an official one and are not: by pseudonym, with a post through which a person finds them.
+suspected_impostors = Table(
+    "suspected_impostors",
+    metadata,
+    Column("source", String, nullable=False),
+    Column("author", String, nullable=False),
+    Column("resembles", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("first_post", String, nullable=False),
+    Column("first_seen_at", UtcDateTime, nullable=False),
+    PrimaryKeyConstraint("source", "author"),
 )
 
 # What was erased: kind `post` with the platform's id, or `author` with the pseudonym.
