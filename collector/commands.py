@@ -5,96 +5,130 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data.console import StopSignal, one_line_errors, print_json, progress_bar, say, set_up_logs
+from collector.sources import NAMES, load_source
+from data.console import (
+    StopSignal,
+    announce,
+    live_rows,
+    one_line_errors,
+    print_json,
+    progress_bar,
+    say,
+    set_up_logs,
+)
 from data.errors import InputError
 from data.records import parse_time
 from data.settings import load_settings
 from data.store import RunRecord, open_store
 
+if TYPE_CHECKING:
+    from data.settings import Settings
+
 app = typer.Typer()
 
-DEFAULT_EVERY_SECONDS = 120
-SOURCES = ("x", "reddit", "bluesky", "mastodon", "news", "reviews")
 SHOWN_SKIPS = 200
 
 
-@app.command(epilog="Example: tracker collect x reddit --once --json")
+@app.command(epilog="Example: tracker collect x reddit --once --json. What would be asked: tracker collect --explain")
 def collect(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help=f"{', '.join(SOURCES)}, or all.")],
-    once: Annotated[bool, typer.Option("--once", help="Read what is there and end.")] = False,
-    every: Annotated[float, typer.Option(help="Seconds between two rounds.", min=1)] = DEFAULT_EVERY_SECONDS,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what each source brought.")] = False,
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE...", help=f"{', '.join(NAMES)}, or all.")
+    ] = None,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Read what is there and end; a source that rests after failures is tried, too."),
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Between two runs, of each source; else its own, or tracker.toml's.", min=1
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Only show what each platform will be asked: no network, no keys.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what each source brought, or will be asked.")] = False,
 ) -> None:
-    """Read posts that mention eCitizen from the platforms into the store."""
-    set_up_logs()
+    """Read posts that mention eCitizen from the platforms into the store, each source at its own pace."""
     with one_line_errors():
-        from collector.runner import Runner, Stopped
-        from collector.sources import bluesky, mastodon, news, reddit, reviews, x
-
-        modules = {
-            "x": x,
-            "reddit": reddit,
-            "bluesky": bluesky,
-            "mastodon": mastodon,
-            "news": news,
-            "reviews": reviews,
-        }
         settings = load_settings()
+        set_up_logs(settings.logs)
+        if explain:
+            _explain(_named(sources or ["all"]), settings, as_json)
+            return
+        if not sources:
+            raise InputError(f"name the sources: {', '.join(NAMES)}, or all")
+        from collector.schedule import Schedule
+
         names = _named(sources)
+        every_seconds = _every_seconds(names, every, settings)
         stop = StopSignal()
         store = open_store(settings)
-        runner = Runner(store, settings.now, stop.wait, say)
         streams, off = {}, {}
         for name in names:
             try:
-                streams[name] = modules[name].open_streams(settings)
+                streams[name] = load_source(name).open_streams(settings)
             except InputError as error:
                 off[name] = str(error)
-                say(str(error))
+                announce(str(error), "source off", source=name, reason=str(error))
         if not streams:
             raise InputError("no source is on: set credentials as the README says, or import files")
-        records: dict[str, RunRecord] = {}
-        failed = False
-        try:
-            while True:
-                for name, opened in streams.items():
-                    run = runner.collect(name, opened)
-                    records[name] = run
-                    failed |= run.outcome != "done"
-                    _tell(run)
-                if once or stop.wait(every):
-                    break
-        except Stopped:
-            failed = True  # with --once: the work was not done
-            say("stopped; what was read is saved")
-        finally:
-            store.close()
+        with live_rows() as show:
+            schedule = Schedule(store, settings.now, stop.wait, streams, every_seconds, show)
+            schedule.run(once=once)
+        if stop.wait(0):
+            announce("stopped; what was read is saved", "stopped")
+        store.close()
         if as_json:
-            print_json(
-                {name: _summary(run) for name, run in records.items()}
-                | {name: {"off": why} for name, why in off.items()}
-            )
-        if once and failed:
+            told: dict[str, Any] = {
+                name: _summary(schedule.records[name]) for name in streams if name in schedule.records
+            }
+            print_json(told | {name: {"off": why} for name, why in off.items()})
+        if once and (schedule.failed or stop.wait(0)):
             raise typer.Exit(1)
 
 
 def _named(sources: list[str]) -> list[str]:
     if "all" in sources:
-        return list(SOURCES)
+        return list(NAMES)
     for name in sources:
-        if name not in SOURCES:
-            raise InputError(f"there is no source {name}: choose from {', '.join(SOURCES)}, or all")
+        if name not in NAMES:
+            raise InputError(f"there is no source {name}: choose from {', '.join(NAMES)}, or all")
     return list(dict.fromkeys(sources))
 
 
-def _tell(run: RunRecord) -> None:
-    outcome = "" if run.outcome == "done" else f" ({run.outcome}: {run.note})"
-    cost = f", about ${run.cost_usd:.2f}" if run.cost_usd else ""
-    say(f"{run.source}: {run.fetched:,} read, {run.new:,} new, {run.requests} requests{cost}{outcome}")
+def _every_seconds(names: list[str], every: float | None, settings: Settings) -> dict[str, float]:
+    for name in settings.every_seconds:
+        if name not in NAMES:
+            raise InputError(f"setting every_seconds: there is no source {name}: choose from {', '.join(NAMES)}")
+    return {name: every or settings.every_seconds.get(name) or load_source(name).EVERY_SECONDS for name in names}
+
+
+def _explain(names: list[str], settings: Settings, as_json: bool) -> None:
+    told: dict[str, Any] = {}
+    for name in names:
+        try:
+            told[name] = [asdict(question) for question in load_source(name).questions(settings)]
+        except InputError as error:
+            told[name] = {"off": str(error)}
+    query = {"terms": settings.terms, "exclusions": settings.exclusions}
+    if as_json:
+        print_json({"query": query, "sources": told})
+        return
+    typer.echo(f"terms: {', '.join(settings.terms)}")
+    typer.echo(f"exclusions: {', '.join(settings.exclusions) or 'none'}")
+    for name, questions in told.items():
+        typer.echo(f"\n{name}")
+        if isinstance(questions, dict):
+            typer.echo(f"  {questions['off']}")
+            continue
+        for question in questions:
+            kept = "; of all that comes, what holds a term is kept" if question["sifts"] else ""
+            typer.echo(f"  {question['stream']}: {question['asks']}{kept}")
 
 
 def _summary(run: RunRecord) -> dict[str, object]:

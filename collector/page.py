@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from data.errors import RecordError, TrackerError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from data.settings import Settings
     from data.store import Span
 
 
@@ -39,6 +40,36 @@ class Stream(Protocol):
 
     def fetch(self, state: Any, now: datetime) -> Page:
         """The next page: from the kept cursor (None at the first time) or the `following` of the page before."""
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A stream that holds a connection from page to page; the runner closes it when a run ends, however it ends."""
+
+    def close(self) -> None:
+        """Let the connection go; the next fetch makes another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a stream asks its platform; where it `sifts`, all that comes is read, and what matches the query is kept."""
+
+    stream: str
+    asks: str
+    sifts: bool = False
+
+
+class Source(Protocol):
+    """A module of `sources/`."""
+
+    NAME: str
+    EVERY_SECONDS: float  # between the begins of two runs, where tracker.toml says nothing
+
+    def open_streams(self, settings: Settings) -> list[Stream]:
+        """What to read. Raises InputError where the source is off, saying what to set."""
+
+    def questions(self, settings: Settings) -> list[Question]:
+        """What the platform will be asked, without a network and without keys."""
 
 
 class SourceError(TrackerError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import tenacity
 
-from collector.page import RateLimited, Refused, SourceError, TemporaryFailure
+from collector.page import Connected, RateLimited, Refused, SourceError, TemporaryFailure
 from data.errors import RecordError
 from data.records import Post, parse_post
 from data.store import RunRecord
@@ -64,9 +64,15 @@ class Runner:
             run.outcome, run.note = "failed", type(error).__name__
             raise
         finally:
+            for stream in streams:
+                if isinstance(stream, Connected):
+                    stream.close()
             run.ended_at = self.now()
             self.store.save_run(run)
-            log.info("run ended", source=source, outcome=run.outcome, fetched=run.fetched, new=run.new)
+            counts = {
+                name: getattr(run, name) for name in ("fetched", "new", "duplicate", "dropped", "gaps", "requests")
+            }
+            log.info("run ended", source=source, outcome=run.outcome, note=run.note, cost_usd=run.cost_usd, **counts)
         return run
 
     def _walk(self, stream: Stream, run: RunRecord) -> None:
@@ -91,6 +97,11 @@ class Runner:
             run.dropped += tally.dropped
             run.gaps += sum(span.gap_reason is not None for span in page.spans)
             run.cost_usd += page.cost_usd
+            log.info("page saved", **_names(stream), read=len(page.records), new=tally.new)
+            for span in page.spans:
+                if span.gap_reason is not None:
+                    from_at, to_at = span.from_at.isoformat(), span.to_at.isoformat()
+                    log.warning("gap", **_names(stream), from_at=from_at, to_at=to_at, reason=span.gap_reason)
             self.report(f"{stream.source} {stream.name}: {run.fetched:,} read, {run.new:,} new")
             if page.following is None:
                 return
@@ -143,3 +154,7 @@ class Runner:
         seconds = state.next_action.sleep if state.next_action else 0
         log.warning("waiting", source=stream.source, stream=stream.name, reason=str(error), seconds=round(seconds))
         self.report(f"{stream.source} {stream.name}: {error}; trying again in {seconds:.0f} s")
+
+
+def _names(stream: Stream) -> dict[str, str]:
+    return {"source": stream.source, "stream": stream.name}

@@ -32,7 +32,7 @@ def open_session() -> requests.Session:
     session.headers["User-Agent"] = USER_AGENT
     session.max_redirects = MAX_REDIRECTS
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _Bounded())
+        session.mount(scheme, Bounded())
     return session
 
 
@@ -80,7 +80,9 @@ def reset_at(headers: Mapping[str, str]) -> datetime | None:
     return None
 
 
-class _Bounded(HTTPAdapter):
+class Bounded(HTTPAdapter):
+    """Every request has time-outs, and every answer an end."""
+
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """As requests does, with time-outs, and a body that ends."""
         kwargs["timeout"] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)

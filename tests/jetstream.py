@@ -174,6 +174,7 @@ class Jetstream:
         self.cursors: list[int] = []  # of each connection
         self.requests: list[int] = []  # how many events were sent, each thousand
         self.last_pages = 0  # connections that were sent all there was
+        self.connected = 0  # connections that stand
         self.delay_seconds = 0.0  # for each thousand
         self._faults: list[Break | Status] = []
         self._changed = threading.Condition()
@@ -238,10 +239,21 @@ class Jetstream:
             return
         with self._changed:
             self.cursors.append(cursor)
+            self.connected += 1
             fault = self._faults.pop(0) if self._faults else None
         assert not isinstance(fault, Status)
-        with suppress(ConnectionClosed, OSError):  # the client has gone
-            self._send(connection, max(cursor, micros(self.now() - self.kept)), fault)
+        try:
+            with suppress(ConnectionClosed, OSError):  # the client has gone
+                self._send(connection, max(cursor, micros(self.now() - self.kept)), fault)
+        finally:
+            with self._changed:
+                self.connected -= 1
+                self._changed.notify_all()
+
+    def await_no_connection(self) -> bool:
+        """Wait until each client has gone, at most a minute."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self.connected, 60)
 
     def _send(self, connection: ServerConnection, cursor: int, fault: Break | None) -> None:
         for number, event in enumerate(self._passing(cursor)):

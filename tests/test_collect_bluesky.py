@@ -527,6 +527,35 @@ def test_any_mix_of_faults_stops_and_new_events_ends_with_each_post_once(
     reading.store.close()
 
 
+@pytest.mark.parametrize("pages", [1, None])
+def test_a_run_that_is_stopped_or_ends_leaves_no_connection_open(
+    reading: Reading, platform: Jetstream, pages: int | None
+) -> None:
+    platform.publish(traffic(1_000, NOW - SECOND))
+    assert (reading.run(stop_after=pages) is None) == (pages == 1)
+    assert platform.cursors
+    assert platform.await_no_connection()
+
+
+def test_what_was_deleted_in_its_own_page_is_not_stored_when_the_overlap_is_read_again(
+    reading: Reading, platform: Jetstream, clock: Clock, settings: Settings
+) -> None:
+    begin = NOW - 4 * SECOND
+    rest = [identity(begin + number * timedelta(milliseconds=5), 50 + number) for number in range(1, 700)]
+    gone = post(begin, "eCitizen iko chini", "gone")
+    platform.publish([gone, *rest[:300], commit(begin + 2 * SECOND, "delete", "gone"), *rest[400:]])
+    whole = Reading(source(page_events=5_000), settings, clock)  # the post and its end are in one page
+    assert whole.run().outcome == "done"
+    whole.store.close()
+    clock.at += MINUTE
+    platform.publish(traffic(400, clock.at - SECOND))
+    seen = []
+    while reading.run(stop_after=1, report=lambda _line: seen.append(uri(gone) in reading.rows())) is None:
+        pass
+    assert len(seen) > 1 and not any(seen)
+    assert_all_stored(reading, platform)
+
+
 def test_two_collectors_of_the_stream_on_one_database_store_each_post_once(
     on_either: Reading, platform: Jetstream, clock: Clock
 ) -> None:

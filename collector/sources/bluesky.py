@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from collector.page import Page, RateLimited, Refused, SourceError, TemporaryFailure
+from collector.page import Page, Question, RateLimited, Refused, SourceError, TemporaryFailure
 from collector.terms import matcher
 from data.errors import InputError, RecordError
 from data.records import EARLIEST, parse_time
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from data.settings import Settings
 
 NAME = "bluesky"
+EVERY_SECONDS = 30.0
 COLLECTION = "app.bsky.feed.post"
 USER_AGENT = "ecitizen-tracker (reads posts that mention a public service)"
 PAGE_EVENTS, PAGE_SECONDS = 5_000, 5.0
@@ -41,6 +42,7 @@ CLOSE_TIMEOUT_SECONDS = 0.1  # the stream goes on until the other side has heard
 STALL_SECONDS = 30.0  # the whole network is never silent for so long
 REACH = timedelta(days=2)  # more than is kept (36 hours): an instance asked for more begins with its oldest event
 OVERLAP = timedelta(seconds=10)  # read again after a break: the order is not strict, and clocks of instances differ
+SETTLED = timedelta(seconds=1)  # how far beyond the cursor a page may have read; see _Reading.known_to
 AHEAD = timedelta(minutes=5)  # a time further in the future is taken for a mistake
 LULL = timedelta(minutes=2)  # an instance silent twice so shortly before the present has no more, and did not stall
 # A time counts once so many events in a row have reached it: a wrong one must not carry the cursor past what is unread.
@@ -56,7 +58,15 @@ def open_streams(settings: Settings) -> list[Stream]:
     """The one stream there is. Raises InputError where it is turned off."""
     if settings.jetstream_url is None:
         raise InputError("bluesky is off: TRACKER_JETSTREAM_URL says so")
-    return [Firehose(settings.jetstream_url, settings.terms)]
+    return [Firehose(settings.jetstream_url, settings.terms, settings.exclusions)]
+
+
+def questions(settings: Settings) -> list[Question]:
+    """See `collector.page.Source`."""
+    if settings.jetstream_url is None:
+        raise InputError("bluesky is off: TRACKER_JETSTREAM_URL says so")
+    host = urlsplit(settings.jetstream_url).netloc.rpartition("@")[2]
+    return [Question(Firehose.name, f"{host}/subscribe?wantedCollections={COLLECTION}", sifts=True)]
 
 
 class _Silence(TemporaryFailure):
@@ -72,6 +82,9 @@ class _Reading:
     kept_to: int | None  # the time up to which all is read
     newest: int  # the last time heard, in this walk
     looked_from: int | None
+    # Where what was read before a break ends, for good: a page ends no earlier, or it could hold a post whose deletion,
+    # read before the break, comes after it.
+    known_to: int | None = None
     progress: bool = False
     arrived: bool = False
     in_time: int = 0
@@ -112,17 +125,19 @@ class Firehose:
         self,
         url: str,
         terms: Iterable[str],
+        exclusions: Iterable[str] = (),
         *,
         stall_seconds: float = STALL_SECONDS,
         page_events: int = PAGE_EVENTS,
     ) -> None:
         self._url = url
-        self._mentions = matcher(terms)
+        self._mentions = matcher(terms, exclusions)
         self._stall_seconds, self._page_events = stall_seconds, page_events
         self._connection: ClientConnection | None = None
         self._leads_on_from: dict[str, Any] | None = None  # the state that the open connection has the next event for
         self._earliest = 0  # what was asked for
         self._joined = False  # whether it is known where the stream began after connecting
+        self._known_to: int | None = None  # see _Reading
         self._times: deque[int] = deque(maxlen=WITNESSES)
         self._silences = 0
         self._broken_lines: set[int] = set()
@@ -135,41 +150,46 @@ class Firehose:
         kept_to = min(state["time_us"], until) if "time_us" in state else None
         if self._connection is None or state != self._leads_on_from:
             self._join(kept_to, until)
-        reading = _Reading(_micros(now), until, kept_to, state.get("newest", 0), kept_to)
+        reading = _Reading(_micros(now), until, kept_to, state.get("newest", 0), kept_to, self._known_to)
         try:
             self._read(reading)
         except TemporaryFailure as failure:
-            self._close()
+            self.close()
             if isinstance(failure, _Silence) and self._silences > 1 and until - reading.newest < LULL // _MICROSECOND:
                 reading.arrived = True
-            elif not reading.progress:
+            elif not reading.progress or reading.known_to is not None:
                 raise
+        self._known_to = None
         page = reading.page()
         if page.following is None:
-            self._close()
+            self.close()
         self._leads_on_from = page.following
         return page
 
     def _join(self, kept_to: int | None, until: int) -> None:
-        self._close()
+        self.close()
         begin = until - REACH // _MICROSECOND if kept_to is None else kept_to - OVERLAP // _MICROSECOND
         self._connection = _connect(self._url, begin)
         self._earliest = _micros(EARLIEST) if kept_to is None else begin
         self._joined = False
+        self._known_to = kept_to
         self._times.clear()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """See `collector.page.Connected`."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _read(self, reading: _Reading) -> None:
-        ends = time.monotonic() + PAGE_SECONDS
-        for _ in range(self._page_events):
+        ends, events = time.monotonic() + PAGE_SECONDS, 0
+        while events < self._page_events or reading.known_to is not None:
+            events += 1
             # Without progress there is nothing to save yet: what is read again after a break does not count.
-            left = ends - time.monotonic() if reading.progress else self._stall_seconds
+            may_end = reading.progress and reading.known_to is None
+            left = ends - time.monotonic() if may_end else self._stall_seconds
             line = self._receive(left) if left > 0 else None
-            if line is None and reading.progress:
+            if line is None and may_end:
                 return
             if line is None:
                 self._silences += 1
@@ -231,6 +251,8 @@ class Firehose:
                 gap = Span(_moment(reading.kept_to), _moment(reached), "further back than Jetstream keeps")
                 reading.spans.append(gap)
                 reading.looked_from = reading.kept_to = reached
+        if reading.known_to is not None and reached >= reading.known_to + SETTLED // _MICROSECOND:
+            reading.known_to = None
         if reading.kept_to is None or reached > reading.kept_to:
             reading.kept_to, reading.progress = reached, True
         reading.arrived = reached >= reading.until

@@ -14,7 +14,7 @@ from mastodon import Mastodon
 from mastodon.errors import MastodonAPIError, MastodonRatelimitError
 
 from collector.markup import plain_text
-from collector.page import Page, RateLimited, Refused, TemporaryFailure
+from collector.page import Page, Question, RateLimited, Refused, TemporaryFailure
 from collector.terms import matcher
 from collector.web import READ_TIMEOUT_SECONDS, USER_AGENT, AnswerTooLarge, open_session, too_large
 from data.errors import InputError, RecordError
@@ -22,12 +22,15 @@ from data.records import parse_time
 from data.store import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from collector.page import Stream
     from data.settings import Settings
 
 log = structlog.get_logger("collector")
 
 NAME = "mastodon"
+EVERY_SECONDS = 300.0
 PAGE_STATUSES = 40
 # How long ago a first walk may go, and one after downtime: the public timeline of the largest instance grows by a page
 # every 40 s, and 300 requests in 5 minutes are allowed.
@@ -48,8 +51,6 @@ def open_streams(settings: Settings) -> list[Stream]:
     """Each hashtag and the public timeline of each instance. Raises InputError where no instance is named."""
     if not settings.mastodon_urls:
         raise InputError("mastodon is off: name instances in TRACKER_MASTODON_URLS")
-    words = dict.fromkeys(term.lstrip("#@").lower() for term in settings.terms)
-    tags = [word for word in words if re.fullmatch(r"\w+", word) and not word.isdigit()]
     streams: list[Stream] = []
     for url in dict.fromkeys(url.rstrip("/") for url in settings.mastodon_urls):
         client = Mastodon(
@@ -59,8 +60,35 @@ def open_streams(settings: Settings) -> list[Stream]:
             session=open_session(),
             user_agent=USER_AGENT,
         )
-        streams += [Timeline(client, url, tag, settings.terms) for tag in [*tags, None]]
+        tags = [*hashtags(settings.terms), None]
+        streams += [Timeline(client, url, tag, settings.terms, settings.exclusions) for tag in tags]
     return streams
+
+
+def questions(settings: Settings) -> list[Question]:
+    """See `collector.page.Source`."""
+    if not settings.mastodon_urls:
+        raise InputError("mastodon is off: name instances in TRACKER_MASTODON_URLS")
+    tags = ", ".join(f"#{tag}" for tag in hashtags(settings.terms))
+    asked = []
+    for url in dict.fromkeys(url.rstrip("/") for url in settings.mastodon_urls):
+        asked += [
+            Question(f"{_place(url)} hashtags", f"/api/v1/timelines/tag/ of {tags}"),
+            Question(f"{_place(url)} public", "/api/v1/timelines/public?local=true", sifts=True),
+        ]
+    return asked
+
+
+def hashtags(terms: Iterable[str]) -> list[str]:
+    """The terms that can be hashtags: those of one word."""
+    words = dict.fromkeys(term.lstrip("#@").lower() for term in terms)
+    return [word for word in words if re.fullmatch(r"\w+", word) and not word.isdigit()]
+
+
+def _place(url: str) -> str:
+    """Host and path, without a name or a password."""
+    parts = urlsplit(url)
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class Timeline:
@@ -73,11 +101,13 @@ class Timeline:
 
     source = NAME
 
-    def __init__(self, client: Mastodon, url: str, tag: str | None, terms: tuple[str, ...]) -> None:
-        parts = urlsplit(url)
-        self.name = f"{parts.netloc.rpartition('@')[2]}{parts.path} {f'#{tag}' if tag else 'public'}"
-        self._host = parts.hostname or ""
-        self._client, self._tag, self._matches = client, tag, matcher(terms)
+    def __init__(
+        self, client: Mastodon, url: str, tag: str | None, terms: tuple[str, ...], exclusions: tuple[str, ...] = ()
+    ) -> None:
+        self.name = f"{_place(url)} {f'#{tag}' if tag else 'public'}"
+        self._host = urlsplit(url).hostname or ""
+        self._client, self._tag = client, tag
+        self._matches, self._excludes = matcher(terms, exclusions), matcher(exclusions)
         self._reach = HASHTAG_REACH if tag else PUBLIC_REACH
         self._overlap = HASHTAG_OVERLAP if tag else PUBLIC_OVERLAP
 
@@ -98,7 +128,7 @@ class Timeline:
         written = {str(status["id"]): _written(status) for status in statuses if _has_id(status)}
         if statuses and not written:
             raise TemporaryFailure(f"mastodon: {self.name} lists posts without ids")
-        found = [self._record(status) for status in statuses if self._tag or self._mentions(status)]
+        found = [self._record(status) for status in statuses if self._is_wanted(status)]
         if not written:
             return self._at_the_end(walk, top, now, found)
         lowest = min(written, key=_order)
@@ -146,11 +176,12 @@ class Timeline:
             cursor["anchor"] = anchor
         return Page(found, spans, cursor, cursor if now - top > STALE_WALK else None)
 
-    def _mentions(self, status: Any) -> bool:
+    def _is_wanted(self, status: Any) -> bool:
         try:
-            return self._matches(_text(status))
+            text = _text(status)
         except RecordError:
-            return False
+            return self._tag is not None  # a post of the hashtag that cannot be read is counted
+        return not self._excludes(text) if self._tag else self._matches(text)
 
     def _record(self, status: Any) -> dict[str, Any] | RecordError:
         return record(status, self._host)

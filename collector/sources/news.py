@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import feedparser
 
 from collector.markup import plain_text
-from collector.page import Page, Refused, TemporaryFailure
+from collector.page import Page, Question, Refused, TemporaryFailure
 from collector.terms import matcher
 from collector.web import ask, open_session
 from data.errors import InputError, RecordError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from data.settings import Settings
 
 NAME = "news"
+EVERY_SECONDS = 600.0
 MARKS = 3  # how many of the newest items are remembered, to tell whether the next listing reaches back to this one
 _END = re.compile(rb"</(?:\w+:)?(?:rss|feed|rdf)\s*>\s*(?:<!--.*?-->\s*)*\Z", re.IGNORECASE | re.DOTALL)
 _NAIROBI_ZONE = re.compile(r"\s*\(?EAT\)?\s*\Z")
@@ -37,7 +38,12 @@ def open_streams(settings: Settings) -> list[Stream]:
     if not settings.feed_urls:
         raise InputError("news is off: name RSS or Atom feeds in TRACKER_FEED_URLS")
     session = open_session()
-    return [Feed(session, url, settings.terms) for url in dict.fromkeys(settings.feed_urls)]
+    return [Feed(session, url, settings.terms, settings.exclusions) for url in dict.fromkeys(settings.feed_urls)]
+
+
+def questions(settings: Settings) -> list[Question]:
+    """See `collector.page.Source`."""
+    return [Question(stream.name, "the feed", sifts=True) for stream in open_streams(settings)]
 
 
 class Feed:
@@ -49,13 +55,15 @@ class Feed:
 
     source = NAME
 
-    def __init__(self, session: requests.Session, url: str, terms: tuple[str, ...]) -> None:
+    def __init__(
+        self, session: requests.Session, url: str, terms: tuple[str, ...], exclusions: tuple[str, ...] = ()
+    ) -> None:
         parts = urlsplit(url)
         # A query can hold a key, and the name is logged.
         query = f"?{_digest(parts.query)[:8]}" if parts.query else ""
         self.name = f"{parts.netloc.rpartition('@')[2]}{parts.path}{query}"
         self._host = parts.hostname or ""
-        self._session, self._url, self._mentions = session, url, matcher(terms)
+        self._session, self._url, self._mentions = session, url, matcher(terms, exclusions)
 
     def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
         """What the feed lists; see `collector.page`."""

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 import praw
 import prawcore
 
-from collector.page import Page, RateLimited, Refused, TemporaryFailure
-from collector.terms import matcher
+from collector.page import Page, Question, RateLimited, Refused, TemporaryFailure
+from collector.terms import as_phrase, distinct, matcher
+from collector.web import open_session
 from data.errors import InputError, RecordError
 from data.store import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from collector.page import Stream
     from data.settings import Settings
 
 NAME = "reddit"
+EVERY_SECONDS = 120.0
+QUERY_CHARACTERS = 512
 PAGE_ITEMS = 100
 TIMEOUT_SECONDS = 30
 USER_AGENT = "ecitizen-tracker (reads posts that mention a public service)"
@@ -31,6 +34,7 @@ def open_streams(settings: Settings) -> list[Stream]:
     """The search and the comments. Raises InputError where no credentials are set."""
     if settings.reddit_client_id is None or settings.reddit_client_secret is None:
         raise InputError("reddit is off: set REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")
+    compile_query(settings.terms, settings.exclusions)
     # Always said: a praw.ini in the working directory could name others.
     base = settings.reddit_url.rstrip("/") if settings.reddit_url else None
     addresses = {
@@ -45,9 +49,32 @@ def open_streams(settings: Settings) -> list[Stream]:
         ratelimit_seconds=0,
         check_for_updates=False,
         check_for_async=False,
+        requestor_kwargs={"session": open_session()},
         **addresses,
     )
     return [Listing(reddit, "search", settings), Listing(reddit, "comments", settings)]
+
+
+def questions(settings: Settings) -> list[Question]:
+    """See `collector.page.Source`."""
+    query = compile_query(settings.terms, settings.exclusions)
+    return [
+        Question("search", f"r/all/search, newest first, {len(query)} of {QUERY_CHARACTERS} characters: {query}"),
+        Question("comments", f"r/{'+'.join(settings.subreddits)}/comments, newest first", sifts=True),
+    ]
+
+
+def compile_query(terms: Sequence[str], exclusions: Sequence[str] = ()) -> str:
+    """Terms and exclusions as one query in Reddit's syntax. Raises InputError where it is longer than Reddit takes."""
+    wanted = " OR ".join(as_phrase(term) for term in distinct(term.lstrip("#@") for term in terms))
+    unwanted = "".join(f" NOT {as_phrase(term)}" for term in distinct(term.lstrip("#@") for term in exclusions))
+    query = f"({wanted}){unwanted}" if unwanted else wanted
+    if len(query) > QUERY_CHARACTERS:
+        raise InputError(
+            f"terms and exclusions make a Reddit query of {len(query)} characters, Reddit takes {QUERY_CHARACTERS}: "
+            "shorten the list"
+        )
+    return query
 
 
 class Listing:
@@ -62,8 +89,8 @@ class Listing:
     def __init__(self, reddit: praw.Reddit, name: str, settings: Settings) -> None:
         self.name = name
         self._reddit = reddit
-        self._matches = matcher(settings.terms)
-        self._query = " OR ".join(f'"{term.lstrip("#@")}"' for term in dict.fromkeys(settings.terms))
+        self._matches, self._excludes = matcher(settings.terms, settings.exclusions), matcher(settings.exclusions)
+        self._query = compile_query(settings.terms, settings.exclusions)
         self._subreddits = "+".join(settings.subreddits)
 
     def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
@@ -76,7 +103,7 @@ class Listing:
         times = [moment for item in items if (moment := _created(item)) is not None]
         seen_to = datetime.fromisoformat(state["oldest"]) if "oldest" in state else top
         oldest = min([*times, seen_to])
-        found = [record(item, escaped=False) for item in items if self.name == "search" or self._mentions(item)]
+        found = [record(item, escaped=False) for item in items if self._is_wanted(item)]
         if after is not None and after == state.get("after"):
             raise TemporaryFailure("reddit gave the same page twice")
         if after is not None and (floor is None or oldest > floor):
@@ -91,7 +118,9 @@ class Listing:
         gap = Span(floor, oldest, "further back than the 1,000 newest that Reddit lists")
         return Page(found, [Span(oldest, top), gap], cursor)
 
-    def _mentions(self, item: Mapping[str, Any]) -> bool:
+    def _is_wanted(self, item: Mapping[str, Any]) -> bool:
+        if self.name == "search":
+            return not self._excludes(f"{item.get('title') or ''}\n{item.get('selftext') or ''}")
         return self._matches(str(item.get("body") or ""))
 
     def _request(self, after: str | None) -> tuple[list[dict[str, Any]], str | None]:

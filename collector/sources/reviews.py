@@ -10,7 +10,7 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from collector.page import Page, RateLimited, TemporaryFailure
+from collector.page import Page, Question, RateLimited, TemporaryFailure
 from collector.web import ask, open_session
 from data.errors import InputError, RecordError
 from data.records import parse_time
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from data.settings import Settings
 
 NAME = "reviews"
+EVERY_SECONDS = 1200.0  # below the 30 minutes after which the page calls a source silent
 STOREFRONT = "ke"
 PLAY_LANGUAGES = ("en", "sw")  # Play lists the reviews of one language at a time
 PLAY_PAGE_REVIEWS = 100
@@ -46,6 +47,11 @@ def open_streams(settings: Settings) -> list[Stream]:
     ]
     streams += [Apple(session, settings.apple_url, app) for app in settings.apple_apps]
     return streams
+
+
+def questions(settings: Settings) -> list[Question]:
+    """See `collector.page.Source`."""
+    return [Question(stream.name, "the newest reviews, all of them") for stream in open_streams(settings)]
 
 
 class _Listing:

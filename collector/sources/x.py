@@ -9,19 +9,21 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import tweepy
-from requests.adapters import HTTPAdapter
 
-from collector.page import Page, RateLimited, Refused, TemporaryFailure
+from collector.page import Page, Question, RateLimited, Refused, TemporaryFailure
+from collector.terms import as_phrase, distinct
+from collector.web import Bounded
 from data.errors import InputError, RecordError
 from data.store import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from collector.page import Stream
     from data.settings import Settings
 
 NAME = "x"
+EVERY_SECONDS = 120.0
 API = "https://api.twitter.com"  # hard-coded in tweepy
 ROUTE = "/2/tweets/search/recent"
 USD_PER_POST = 0.005
@@ -29,7 +31,6 @@ USD_PER_USER = (
     0.010  # whether an expanded author is billed as a user read is not known: counted, to be on the safe side
 )
 QUERY_CHARACTERS = 512
-CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 10, 30
 REACH = timedelta(days=7)
 # X answers 400 to a start less than a few seconds inside its window, or less than 10 s before now.
 MARGIN = timedelta(seconds=60)
@@ -49,18 +50,30 @@ def open_streams(settings: Settings) -> list[Stream]:
     """The search over the terms of the settings. Raises InputError where no token is set."""
     if settings.x_bearer_token is None:
         raise InputError("x is off: set X_BEARER_TOKEN (X is paid per post; see the README)")
-    return [Search(settings.x_bearer_token.get_secret_value(), settings.x_url, compile_query(settings.terms))]
+    query = compile_query(settings.terms, settings.exclusions)
+    return [Search(settings.x_bearer_token.get_secret_value(), settings.x_url, query)]
 
 
-def compile_query(terms: tuple[str, ...]) -> str:
-    """The terms as one query in X's syntax. Raises InputError where it is longer than X takes."""
-    quoted = [f'"{term}"' if not term.lstrip("@#").isalnum() else term for term in dict.fromkeys(terms)]
-    query = f"({' OR '.join(quoted)}) -is:retweet"
+def questions(settings: Settings) -> list[Question]:
+    """See `collector.page.Source`."""
+    query = compile_query(settings.terms, settings.exclusions)
+    return [Question("search", f"{ROUTE}, {len(query)} of {QUERY_CHARACTERS} characters: {query}")]
+
+
+def compile_query(terms: Sequence[str], exclusions: Sequence[str] = ()) -> str:
+    """Terms and exclusions as one query in X's syntax. Raises InputError where it is longer than X takes."""
+    unwanted = "".join(f" -{_written(term)}" for term in distinct(exclusions))
+    query = f"({' OR '.join(map(_written, distinct(terms)))}) -is:retweet{unwanted}"
     if len(query) > QUERY_CHARACTERS:
         raise InputError(
-            f"terms make an X query of {len(query)} characters, X takes {QUERY_CHARACTERS}: shorten the list"
+            f"terms and exclusions make an X query of {len(query)} characters, X takes {QUERY_CHARACTERS}: shorten the list"
         )
     return query
+
+
+def _written(term: str) -> str:
+    """A word, handle or hashtag as it is; all else as a phrase, so that nothing in it is taken for an operator."""
+    return term if term.lstrip("@#").isalnum() and term.upper() not in ("OR", "AND") else as_phrase(term)
 
 
 class Search:
@@ -187,7 +200,7 @@ class Search:
         raise Refused("x does not take the query (400): shorten or correct `terms` in tracker.toml")
 
 
-class _Gateway(HTTPAdapter):
+class _Gateway(Bounded):
     """Sends tweepy's requests to another base address, with time-outs, which tweepy does not set."""
 
     def __init__(self, url: str) -> None:
@@ -199,7 +212,6 @@ class _Gateway(HTTPAdapter):
         asked = urlsplit(request.url or "")
         path = self._base.path.rstrip("/") + asked.path
         request.url = urlunsplit((self._base.scheme, self._base.netloc, path, asked.query, ""))
-        kwargs["timeout"] = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
         return super().send(request, *args, **kwargs)
 
 
