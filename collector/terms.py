@@ -24,10 +24,10 @@ def matcher(terms: Iterable[str], exclusions: Iterable[str] = ()) -> Callable[[s
 
 
 def distinct(terms: Iterable[str]) -> list[str]:
-    """The terms without those that are the same in another case or spacing, for platforms that tell neither apart."""
+    """The terms that hold a word, without those that are the same in another case or spacing, as platforms see it."""
     first: dict[str, str] = {}
     for term in (" ".join(each.split()) for each in terms):
-        if term:
+        if re.search(r"\w", term):
             first.setdefault(_plain(term).lower(), term)
     return list(first.values())
 

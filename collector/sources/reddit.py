@@ -67,6 +67,8 @@ def questions(settings: Settings) -> list[Question]:
 def compile_query(terms: Sequence[str], exclusions: Sequence[str] = ()) -> str:
     """Terms and exclusions as one query in Reddit's syntax. Raises InputError where it is longer than Reddit takes."""
     wanted = " OR ".join(as_phrase(term) for term in distinct(term.lstrip("#@") for term in terms))
+    if not wanted:
+        raise InputError("terms hold no word: name in tracker.toml what to look for")
     unwanted = "".join(f" NOT {as_phrase(term)}" for term in distinct(term.lstrip("#@") for term in exclusions))
     query = f"({wanted}){unwanted}" if unwanted else wanted
     if len(query) > QUERY_CHARACTERS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -62,8 +63,10 @@ def questions(settings: Settings) -> list[Question]:
 
 def compile_query(terms: Sequence[str], exclusions: Sequence[str] = ()) -> str:
     """Terms and exclusions as one query in X's syntax. Raises InputError where it is longer than X takes."""
-    unwanted = "".join(f" -{_written(term)}" for term in distinct(exclusions))
-    query = f"({' OR '.join(map(_written, distinct(terms)))}) -is:retweet{unwanted}"
+    wanted = " OR ".join(map(_written, distinct(terms)))
+    if not wanted:
+        raise InputError("terms hold no word: name in tracker.toml what to look for")
+    query = f"({wanted}) -is:retweet" + "".join(f" -{_written(term)}" for term in distinct(exclusions))
     if len(query) > QUERY_CHARACTERS:
         raise InputError(
             f"terms and exclusions make an X query of {len(query)} characters, X takes {QUERY_CHARACTERS}: shorten the list"
@@ -73,7 +76,8 @@ def compile_query(terms: Sequence[str], exclusions: Sequence[str] = ()) -> str:
 
 def _written(term: str) -> str:
     """A word, handle or hashtag as it is; all else as a phrase, so that nothing in it is taken for an operator."""
-    return term if term.lstrip("@#").isalnum() and term.upper() not in ("OR", "AND") else as_phrase(term)
+    is_word = re.fullmatch(r"[@#]?[^\W_]+", term) and term.upper() not in ("OR", "AND")
+    return term if is_word else as_phrase(term)
 
 
 class Search:
