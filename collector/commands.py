@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from collector.sources import NAMES, load_source
+from data.commands import SOURCE_CHECKS
 from data.console import (
     StopSignal,
     announce,
@@ -27,6 +28,7 @@ from data.store import RunRecord, open_store
 
 if TYPE_CHECKING:
     from data.settings import Settings
+    from data.store import Store
 
 app = typer.Typer()
 
@@ -136,6 +138,16 @@ def _summary(run: RunRecord) -> dict[str, object]:
     return {name: value for name, value in asdict(run).items() if name in fields} | {
         "estimated_cost_usd": round(run.cost_usd, 4)
     }
+
+
+def check_sources(settings: Settings, store: Store | None) -> list[dict[str, Any]]:
+    """See `collector.checks`, whose libraries no other command needs."""
+    from collector import checks
+
+    return checks.check_sources(settings, store)
+
+
+SOURCE_CHECKS.append(check_sources)
 
 
 @app.command("import", epilog="Example: tracker import posts.jsonl --covers 2026-03-01 2026-03-08")

@@ -42,6 +42,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Import a file with `tracker import FILE`, start collecting with `tracker run`, or see the replay with `make demo`.",
         "Ingiza faili kwa `tracker import FILE`, anza kukusanya kwa `tracker run`, au tazama mfano kwa `make demo`.",
     ),
+    "resting": (
+        "{source} is not being read: it failed {failures} times since {since} EAT. {reason}. It is tried again {again} EAT.",
+        "{source} haisomwi: imeshindwa mara {failures} tangu {since} EAT. {reason}. Itajaribiwa tena {again} EAT.",
+    ),
     "facts": (
         "Newest post {newest} EAT · looked at until {looked} EAT · {waiting} posts wait for a label",
         "Chapisho jipya {newest} EAT · tumeangalia hadi {looked} EAT · machapisho {waiting} yanasubiri lebo",

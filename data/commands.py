@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 from sqlalchemy import func, select
@@ -21,7 +19,7 @@ from data.settings import Settings, load_settings
 from data.store import Store, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 app = typer.Typer()
 status = typer.Typer(help="Official messages: add one by hand, list them, import them.", no_args_is_help=True)
@@ -204,6 +202,9 @@ def erase(
 
 # What `doctor` asks of the other rooms, which add it here, as this one imports none of them.
 ROOM_CHECKS: list[Callable[[], dict[str, Any]]] = []
+SOURCE_CHECKS: list[
+    Callable[[Settings, Store | None], list[dict[str, Any]]]
+] = []  # the store: None where it has failed
 
 
 @app.command(epilog="Example: tracker doctor --json")
@@ -230,19 +231,10 @@ def examine(settings: Settings) -> dict[str, Any]:
     except TrackerError as error:
         checks.append(_check("database", "failed", str(error)))
         store = None
-    checks += [_reach("x", settings.x_url, settings.x_bearer_token is not None, "X_BEARER_TOKEN")]
-    reddit_on = settings.reddit_client_id is not None and settings.reddit_client_secret is not None
-    reddit_url = settings.reddit_url or "https://oauth.reddit.com"
-    checks += [_reach("reddit", reddit_url, reddit_on, "REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")]
-    checks += [_reach_jetstream(settings)]
-    review_urls = [settings.play_url] * bool(settings.play_apps) + [settings.apple_url] * bool(settings.apple_apps)
-    checks += [
-        _reach_open("mastodon", settings.mastodon_urls, "mastodon_urls", settings),
-        _reach_open("news", settings.feed_urls, "feed_urls", settings),
-        _reach_open("reviews", review_urls, "play_apps", settings),
-    ]
+    for check in SOURCE_CHECKS:
+        checks += check(settings, store)
     if store is not None:
-        checks += _store_checks(store, settings)
+        checks += _store_checks(store)
         store.close()
     return {"ok": not any(check["state"] == "failed" for check in checks), "checks": checks}
 
@@ -258,63 +250,13 @@ def _clock(settings: Settings) -> dict[str, Any]:
     return _check("clock", "ok", f"{local:%a %d %b %Y %H:%M} EAT")
 
 
-def _reach(name: str, url: str, on: bool, variables: str) -> dict[str, Any]:
-    if not on:
-        return _check(name, "off", f"set {variables} to collect from it")
-    import requests
-
-    try:
-        # Any answer will do: without a key in the request the platform refuses it, which proves that it is there.
-        requests.get(url, timeout=5, allow_redirects=False)
-    except requests.RequestException as error:
-        return _check(
-            name, "failed", f"configured, but {url} does not answer ({type(error).__name__}): check the network"
-        )
-    return _check(name, "ok", f"configured, and {url} answers")
-
-
-def _reach_jetstream(settings: Settings) -> dict[str, Any]:
-    if settings.jetstream_url is None:
-        return _check("bluesky", "off", "TRACKER_JETSTREAM_URL is off")
-    check = _reach("bluesky", settings.jetstream_url.replace("ws", "http", 1), True, "")
-    if check["state"] == "failed" and "jetstream_url" not in settings.model_fields_set:
-        # The public instance, which nobody asked for: a machine without a network has done nothing wrong.
-        check |= {
-            "state": "warning",
-            "says": f"{settings.jetstream_url} does not answer; to do without: TRACKER_JETSTREAM_URL=off",
-        }
-    return check
-
-
-def _reach_open(name: str, urls: Sequence[str], field: str, settings: Settings) -> dict[str, Any]:
-    """A source that needs no key. What nobody asked for, the default list, is no failure where it does not answer."""
-    if not urls:
-        return _check(name, "off", f"set TRACKER_{field.upper()} to collect from it")
-    addresses = {urlsplit(url).netloc.rpartition("@")[2]: url for url in urls}
-    hosts = list(addresses)
-    with ThreadPoolExecutor(len(hosts)) as pool:
-        found = list(pool.map(lambda host: _reach(host, addresses[host], True, ""), hosts))
-    silent = [check["name"] for check in found if check["state"] != "ok"]
-    if not silent:
-        return _check(name, "ok", f"{', '.join(hosts)}: each answers")
-    asked_for = field in settings.model_fields_set
-    state = "failed" if asked_for and len(silent) == len(hosts) else "warning"
-    return _check(name, state, f"no answer from {', '.join(silent)}: check the network and TRACKER_{field.upper()}")
-
-
-STALE_AFTER_SECONDS = 3 * 3600
-
-
-def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
-    posts, runs, labels, cursors = tables.posts, tables.runs, tables.labels, tables.cursors
+def _store_checks(store: Store) -> list[dict[str, Any]]:
+    posts, labels = tables.posts, tables.labels
     shown = store.engine.url.render_as_string(hide_password=True)
     with store.engine.connect() as connection:
         count, newest = connection.execute(select(func.count(), func.max(posts.c.created_at))).one()
         model = store.active_model()
         labelled = connection.execute(select(func.count()).where(labels.c.model == (model or ""))).scalar_one()
-        latest = connection.execute(select(cursors.c.source, cursors.c.stream, cursors.c.updated_at)).all()
-        newest_runs = select(func.max(runs.c.id)).group_by(runs.c.source).scalar_subquery()
-        last_runs = connection.execute(select(runs).where(runs.c.id.in_(newest_runs))).mappings().all()
     checks = [_check("database", "ok", f"{shown}, schema {tables.SCHEMA_REVISION}, {count:,} posts")]
     if newest is not None:
         checks.append(_check("newest post", "ok", f"{newest.astimezone(NAIROBI):%a %d %b %Y %H:%M} EAT"))
@@ -329,14 +271,4 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
                 "model", "warning" if missing else "ok", f"{model}, {labelled:,} posts labelled, {missing:,} waiting"
             )
         )
-    for cursor in latest:
-        age = (settings.now() - cursor.updated_at).total_seconds()
-        state = "warning" if age > STALE_AFTER_SECONDS else "ok"
-        says = f"last read {age / 60:,.0f} minutes ago" + (": is `tracker run` running?" if state == "warning" else "")
-        checks.append(_check(f"{cursor.source} {cursor.stream}", state, says))
-    checks += [
-        _check(f"{run['source']} run", "warning", f"{run['outcome']}: {run['note'] or 'no reason kept'}")
-        for run in last_runs
-        if run["outcome"] != "done"
-    ]
     return checks

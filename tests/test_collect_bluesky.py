@@ -591,7 +591,7 @@ def test_the_command_collects_and_neither_text_nor_account_is_printed(
     assert b"haifunguki" in stored
     checks = {check["name"]: check for check in json.loads(checked.stdout)["checks"]}
     assert checks["bluesky"]["state"] == "ok"
-    assert checks["bluesky posts"]["state"] == "ok"
+    assert checks["bluesky streams"]["state"] == "ok"
 
 
 def test_bluesky_can_be_turned_off_and_the_doctor_tells_when_it_does_not_answer(

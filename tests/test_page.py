@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard.strings import say
 from data.official import parse_official
 from data.records import Post
+from data.store import RunRecord
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -55,6 +57,30 @@ def fill(store: Store) -> None:
         put(store, "2026-03-05 09:10", labels("lockout"), person=f"p{number}", text=f"imekata password {number}")
     put(store, "2026-03-05 09:20", labels("payment", lang="sw"), text="malipo <b>hayaonekani</b>")
     put(store, "2026-03-05 10:20", labels(kind="praise", sentiment="positive"), text="asante")
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+def test_a_source_that_rests_is_told_with_the_reason_until_it_is_read_again(store: Store, language: str) -> None:
+    fill(store)
+    run = RunRecord("x", NOW - timedelta(minutes=3), NOW - timedelta(minutes=2), "refused", "x refused the key (401)")
+    store.save_run(run)
+    shown = AppTest.from_file(str(PAGE), default_timeout=60)
+    shown.query_params["ui"] = {"en": "English", "sw": "Kiswahili"}[language]
+    told = [element.value for element in shown.run().warning if "x refused the key (401)" in element.value]
+    assert told == [
+        say(
+            language,
+            "resting",
+            source="x",
+            failures=1,
+            since="Fri 06 Mar 2026 19:57",
+            reason="x refused the key (401)",
+            again="Fri 06 Mar 2026 20:03",
+        )
+    ]
+    store.save_run(RunRecord("x", NOW - timedelta(minutes=1), NOW, "done"))
+    st.cache_data.clear()
+    assert "x refused the key" not in words(page())
 
 
 def test_an_empty_store_says_what_to_do(store: Store) -> None:

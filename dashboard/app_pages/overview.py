@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dashboard import charts, volume
 from dashboard.app_pages.frame import choose_language, opened_store, shown_time, stamps
 from dashboard.strings import label_name, say
+from data.circuit import Circuit, open_circuits
 from data.errors import TrackerError
 from data.labels import PROBLEMS
 from data.official import NAIROBI
@@ -50,6 +51,11 @@ def _read(url: str, window: volume.Window) -> dict[str, Any]:
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=4)
 def _status(url: str, now: datetime) -> volume.Status:
     return volume.status_line(opened_store(url).engine, now)
+
+
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=4)
+def _resting(url: str, now: datetime) -> list[Circuit]:
+    return open_circuits(opened_store(url).engine)
 
 
 def _choose_window(url: str, now: datetime, language: str) -> volume.Window:
@@ -256,6 +262,10 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         status = _status(url, now.replace(second=0, microsecond=0))
         found = _read(url, window)
     _status_block(status, language)
+    for circuit in _resting(url, now.replace(second=0, microsecond=0)):
+        since, again = shown_time(circuit.since, language), shown_time(circuit.next_try_at, language)
+        told = {"source": circuit.source, "failures": circuit.failures, "reason": circuit.reason}
+        st.warning(say(language, "resting", **told, since=since, again=again), icon=":material/cloud_off:")
     if status.word == "empty":
         return
     if status.newest_post is not None and found["posts"].empty and opened_store(url).active_model() is None:
