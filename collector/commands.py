@@ -208,6 +208,42 @@ def import_(
             raise typer.Exit(2)
 
 
+@app.command(epilog="Example: tracker watch inbox --source care_desk")
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where files of posts are dropped.")],
+    source: Annotated[str | None, typer.Option(metavar="NAME", help="The source of records that name none.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Import the files that are there, and end.")] = False,
+) -> None:
+    """Import files as they are dropped into a folder: care-desk exports, comments under the team's own page.
+
+    Formats and columns are those of `tracker import`: at least id, created_at and text. A file is read once it has not changed for 5
+    seconds, and never twice, whatever its name; one that cannot be used is reported and left. Nothing is moved or deleted.
+    Names that begin with a dot or end in .part or .tmp are passed over.
+    """
+    with one_line_errors():
+        settings = load_settings()
+        set_up_logs(settings.logs)
+        from collector.folder import Folder
+        from collector.runner import Stopped
+
+        if not folder.is_dir():
+            raise InputError(f"there is no folder {folder}: make it first")
+        stop = StopSignal()
+        store = open_store(settings)
+        watched = Folder(folder, store, settings.now, stop.wait, source)
+        announce(f"watching {folder}", "watching", folder=str(folder))
+        try:
+            watched.run(once=once)
+        except Stopped:
+            announce("stopped; what was read is saved", "stopped")
+            if once:
+                raise typer.Exit(1) from None
+        finally:
+            store.close()
+        if once and watched.unusable:
+            raise typer.Exit(2)
+
+
 def _span(covers: tuple[str, str] | None) -> tuple[datetime, datetime] | None:
     if covers is None:
         return None
