@@ -231,9 +231,14 @@ class _Child:
         return True
 
 
-@app.command(epilog="Example: tracker run --every 120")
+@app.command(epilog="Example: tracker run --port 8600")
 def run(
-    every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two rounds of collection.", min=1)] = 120,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Between two runs of each source; else its own, or tracker.toml's.", min=1
+        ),
+    ] = None,
     port: Annotated[
         int, typer.Option(help="Where the page is served.", min=1, max=65535)
     ] = dashboard.commands.DEFAULT_PORT,
@@ -241,11 +246,14 @@ def run(
     """The whole service: collect, classify and serve the page, each a process that is started again when it fails."""
     set_up_logs()
     with one_line_errors():
-        open_store(load_settings()).close()
+        settings = load_settings()
+        set_up_logs(settings.logs)
+        open_store(settings).close()
         stop = StopSignal()
+        pace = [] if every is None else ["--every", str(every)]
         tracker = [sys.executable, "-m", "tracker"]
         children = [
-            _Child("collect", [*tracker, "collect", "all", "--every", str(every)]),
+            _Child("collect", [*tracker, "collect", "all", *pace]),
             _Child("classify", [*tracker, "classify", "--every", "5"]),
             _Child("dashboard", dashboard.commands.server_command(port)),
         ]

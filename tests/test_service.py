@@ -195,6 +195,7 @@ def test_every_verb_has_help_with_an_example(tracker: Tracker) -> None:
     for verb in (
         "collect",
         "import",
+        "watch",
         "classify",
         "evaluate",
         "train",
