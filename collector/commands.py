@@ -64,7 +64,7 @@ def collect(
                 for name, opened in streams.items():
                     run = runner.collect(name, opened)
                     records[name] = run
-                    failed |= run.outcome != "done"
+                    failed |= run.outcome not in {"done", "limited"}  # a budget that holds is no failure
                     _tell(run)
                 if once or stop.wait(every):
                     break
