@@ -18,6 +18,7 @@ from data.labels import ABOUTS, KINDS, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
 from data.official import NAIROBI, check_listed, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
+from data.spending import Standing, standing_of_x
 from data.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -302,6 +303,20 @@ def _reach_open(name: str, urls: Sequence[str], field: str, settings: Settings) 
     return _check(name, state, f"no answer from {', '.join(silent)}: check the network and TRACKER_{field.upper()}")
 
 
+def _budget(where: Standing, settings: Settings) -> dict[str, Any]:
+    spent = where.spent
+    says = (
+        f"${spent.usd_of_day:,.2f} of ${settings.x_usd_per_day:,.2f} and {spent.posts_of_day:,} of "
+        f"{settings.x_posts_per_day:,} posts today (UTC); ${spent.usd_of_month:,.2f} of ${settings.x_usd_per_month:,.2f} "
+        f"and {spent.posts_of_month:,} of {settings.x_posts_per_month:,} posts this month"
+    )
+    if where.word == "reading":
+        return _check("x budget", "ok", says)
+    done = "posts are only counted" if where.word == "counting" else "X is not asked"
+    until = f"{where.renewed_at.astimezone(NAIROBI):%a %d %b %H:%M} EAT"
+    return _check("x budget", "warning", f"{says}: {done} until {until}, or raise TRACKER_{where.setting.upper()}")
+
+
 STALE_AFTER_SECONDS = 3 * 3600
 
 
@@ -334,6 +349,9 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
         state = "warning" if age > STALE_AFTER_SECONDS else "ok"
         says = f"last read {age / 60:,.0f} minutes ago" + (": is `tracker run` running?" if state == "warning" else "")
         checks.append(_check(f"{cursor.source} {cursor.stream}", state, says))
+    budget = standing_of_x(store.engine, settings)
+    if budget is not None:
+        checks.append(_budget(budget, settings))
     checks += [
         _check(f"{run['source']} run", "warning", f"{run['outcome']}: {run['note'] or 'no reason kept'}")
         for run in last_runs

@@ -97,7 +97,8 @@ def read_spent(connection: Connection, source: str, day: str) -> Spent:
     )
     where = (table.c.source == source, table.c.day.like(f"{day[:7]}-%"))
     posts_of_day, posts_of_month, usd_of_day, usd_of_month = connection.execute(select(*sums).where(*where)).one()
-    return Spent(int(posts_of_day or 0), int(posts_of_month or 0), float(usd_of_day or 0), float(usd_of_month or 0))
+    usd = (round(float(sum_ or 0), 6) for sum_ in (usd_of_day, usd_of_month))
+    return Spent(int(posts_of_day or 0), int(posts_of_month or 0), *usd)
 
 
 def affordable_posts(limits: Limits, spent: Spent, usd_per_post: float) -> int:

@@ -13,6 +13,7 @@ import random
 import socket
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -298,6 +299,7 @@ class XPlatform(Platform):
         self.posts_read = 0
         self.billed_usd: Counter[str] = Counter()  # by UTC day: posts, the authors named with them, and counts
         self.billed_posts: Counter[str] = Counter()
+        self._billed: set[tuple[str, str, int | str]] = set()
         self.counts_asked = 0
         self._tokens: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {}
         self._count_tokens: dict[str, datetime] = {}
@@ -361,14 +363,19 @@ class XPlatform(Platform):
         else:
             self.last_pages += 1
         self.posts_read += len(page)
-        self._bill(len(page), len(page) * 0.005 + len(answer.get("includes", {}).get("users", ())) * 0.010)
+        self._bill_posts(page)
         return answer
 
-    def _bill(self, posts: int, usd: float) -> None:
+    def _bill_posts(self, page: Iterable[XPost]) -> None:
+        """A post, and the author named with it, is billed once a UTC day."""
         day = f"{self.now():%Y-%m-%d}"
         with self._changed:
-            self.billed_posts[day] += posts
-            self.billed_usd[day] += usd
+            for post in page:
+                for kind, number, usd in (("post", post.id, 0.005), ("user", post.author_id, 0.010)):
+                    if (day, kind, number) not in self._billed:
+                        self._billed.add((day, kind, number))
+                        self.billed_usd[day] += usd
+                        self.billed_posts[day] += kind == "post"
 
     def _counts(self, path: str, parameters: dict[str, str]) -> Any:
         for name in parameters.keys() - {"query", "granularity", "start_time", "end_time", "next_token"}:
@@ -384,14 +391,14 @@ class XPlatform(Platform):
             )
         if "next_token" in parameters:  # the newest come first, page by page
             end = self._count_tokens[parameters["next_token"]]
-        moments = [post.at for post in self.posts.values() if lowest < post.id]
+        moments = sorted(post.at for post in self.posts.values() if lowest < post.id)
         shown: list[Any] = []
         while end > start and len(shown) < COUNTS_ON_A_PAGE[path]:
             cut = end.replace(second=0, microsecond=0)
             cut = cut.replace(minute=0) if width > step["minute"] else cut
             cut = cut.replace(hour=0) if width > step["hour"] else cut
             begin = max(start, cut if cut < end else cut - width)
-            found = sum(begin <= at < end for at in moments)
+            found = bisect_left(moments, end) - bisect_left(moments, begin)
             shown.insert(0, {"start": f"{begin:%FT%T}.000Z", "end": f"{end:%FT%T}.000Z", self.count_name: found})
             end = begin
         meta: dict[str, Any] = {"total_tweet_count": sum(each[self.count_name] for each in shown)}
@@ -399,7 +406,8 @@ class XPlatform(Platform):
             meta["next_token"] = f"c{len(self._count_tokens)}"
             self._count_tokens[meta["next_token"]] = end
         self.counts_asked += 1
-        self._bill(0, 0.010 if path == self.ALL_COUNTS else 0.005)
+        with self._changed:
+            self.billed_usd[f"{self.now():%Y-%m-%d}"] += 0.010 if path == self.ALL_COUNTS else 0.005
         return {"data": shown, "meta": meta}
 
     def _check_names(self, parameters: dict[str, str]) -> None:
