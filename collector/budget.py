@@ -98,7 +98,14 @@ class Budget:
 def limited(where: Standing) -> str:
     """What a run says of a budget that is near its end, or at it."""
     done = "posts are counted, not read" if where.word == "counting" else "nothing is asked of it"
-    return (
-        f"budget: {done}; {where.amount} are used ({where.setting}). "
-        f"Reading goes on where it stopped at {where.renewed_at.astimezone(NAIROBI):%a %d %b %H:%M} EAT"
-    )
+    return f"budget: {done}; reading goes on where it stopped. {_used(where)}"
+
+
+def spent_until(where: Standing) -> str:
+    """What is said where there is nothing to count instead."""
+    return f"the budget ends before the posts. {_used(where)}"
+
+
+def _used(where: Standing) -> str:
+    renewed = f"{where.renewed_at.astimezone(NAIROBI):%a %d %b %H:%M} EAT"
+    return f"{where.amount} are used ({where.setting}); it is renewed on {renewed}"

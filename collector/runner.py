@@ -101,7 +101,7 @@ class Runner:
             self.report(f"{stream.source} {stream.name}: {run.fetched:,} read, {run.new:,} new")
             if page.following is None:
                 return
-            if self.wait(0):
+            if self.wait(getattr(stream, "pause_seconds", 0)):
                 raise Stopped
             state = page.following
 

@@ -168,6 +168,10 @@ class Platform:
         """Whether the path is one that posts are read from."""
         raise NotImplementedError
 
+    def stream(self, path: str, headers: Any, write: Callable[[bytes], None]) -> int | None:
+        """Write to a request that is answered bit by bit, until its end; a status where it is refused, None where it is no such."""
+        return None
+
     def error_body(self, code: int) -> Any:
         """What the platform writes under a status."""
         raise NotImplementedError
@@ -188,7 +192,8 @@ class Platform:
         self, method: str, target: str, headers: Any, form: str
     ) -> tuple[int, dict[str, str], bytes, Fault | None]:
         parts = urlsplit(target.removeprefix("/gateway"))
-        given = parse_qs(f"{parts.query}&{form}", keep_blank_values=True)
+        query = parts.query if form.startswith("{") else f"{parts.query}&{form}"
+        given = parse_qs(query, keep_blank_values=True) | ({"json": [form]} if form.startswith("{") else {})
         parameters = {name: values[-1] for name, values in given.items()}
         if self.reads(parts.path):
             with self._changed:
@@ -219,6 +224,26 @@ class Platform:
 
             def _handle(self) -> None:
                 form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                begun = False
+
+                def write(part: bytes) -> None:
+                    nonlocal begun
+                    if not begun:
+                        self.send_response(200)
+                        self.send_header("Transfer-Encoding", "chunked")
+                        self.end_headers()
+                    begun = True
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if part else b"0\r\n\r\n")
+                    self.wfile.flush()
+
+                streamed = platform.stream(self.path, self.headers, write)
+                if streamed is not None:
+                    self.close_connection = True
+                    if not begun:
+                        self.send_response(streamed)
+                        self.send_header("Content-Length", "0")
+                        self.end_headers()
+                    return
                 code, headers, content, fault = platform._reply(self.command, self.path, self.headers, form)
                 if fault is not None and fault.drop:
                     self.close_connection = True
@@ -399,8 +424,9 @@ class XPlatform(Platform):
             cut = cut.replace(hour=0) if width > step["hour"] else cut
             begin = max(start, cut if cut < end else cut - width)
             found = bisect_left(moments, end) - bisect_left(moments, begin)
-            shown.insert(0, {"start": f"{begin:%FT%T}.000Z", "end": f"{end:%FT%T}.000Z", self.count_name: found})
+            shown.append({"start": f"{begin:%FT%T}.000Z", "end": f"{end:%FT%T}.000Z", self.count_name: found})
             end = begin
+        shown.reverse()
         meta: dict[str, Any] = {"total_tweet_count": sum(each[self.count_name] for each in shown)}
         if end > start:
             meta["next_token"] = f"c{len(self._count_tokens)}"

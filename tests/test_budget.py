@@ -266,6 +266,9 @@ def served(platform: XPlatform) -> dict[str, datetime]:
 def test_near_the_limit_posts_are_counted_and_on_the_next_day_reading_goes_on_where_it_stopped(
     reader: Callable[..., Reading], platform: XPlatform, clock: Clock
 ) -> None:
+    clock.at = NOW - 26 * HOUR
+    assert reader().run().outcome == "done"
+    clock.at = NOW
     platform.publish(x_posts(500, NOW - 2 * MINUTE, every=3 * MINUTE))
     reading = reader(x_posts_per_day=300, x_usd_per_day=10.0)
     run = reading.run()
@@ -493,11 +496,8 @@ def test_whatever_happens_no_day_and_no_month_costs_more_than_its_budget_and_eve
     clock.at += MINUTE
     last = wide.run()
     assert last.outcome == "done"
-    lost = [
-        id_
-        for id_, at in served(platform).items()
-        if id_ not in wide.rows() and not any(a <= at <= b for a, b in wide.coverage("search", gaps=True))
-    ]
+    rows, gaps = wide.rows(), wide.coverage("search", gaps=True)
+    lost = [id_ for id_, at in served(platform).items() if id_ not in rows and not any(a <= at <= b for a, b in gaps)]
     assert lost == []
 
 
