@@ -46,14 +46,19 @@ class Budget:
 
     def reserve_posts(self, least: int, most: int, usd_per_post: float) -> Reservation | None:
         """Room for `most` posts, or fewer where the budget ends before; None where it is not even `least`."""
-        day = day_of(self.now())
         with self._ledger() as connection:
-            spent = read_spent(connection, self.source, day)
-            posts = min(most, affordable_posts(self.limits, spent, usd_per_post))
-            if posts < least:
-                return None
-            self._add(connection, day, posts, 1, posts * usd_per_post)
-        return Reservation(day, posts, posts * usd_per_post)
+            return self._take(connection, least, most, usd_per_post)
+
+    def renew(
+        self, held: Reservation, posts: int, usd: float, least: int, most: int, usd_per_post: float
+    ) -> Reservation | None:
+        """Settle `held` and reserve anew; where there is no room for `least` posts `held` stays as it is."""
+        with self._ledger() as connection:
+            self._add(connection, held.day, posts - held.posts, 0, usd - held.usd)
+            taken = self._take(connection, least, most, usd_per_post)
+            if taken is None:
+                self._add(connection, held.day, held.posts - posts, 0, held.usd - usd)
+            return taken
 
     def reserve_request(self, usd: float) -> Reservation | None:
         """Room for a request that reads no post; None where the budget does not hold so much."""
@@ -85,6 +90,15 @@ class Budget:
             if self.engine.dialect.name == "postgresql":
                 connection.execute(select(func.pg_advisory_xact_lock(_SPENDING_LOCK)))
             yield connection
+
+    def _take(self, connection: Connection, least: int, most: int, usd_per_post: float) -> Reservation | None:
+        day = day_of(self.now())
+        spent = read_spent(connection, self.source, day)
+        posts = min(most, affordable_posts(self.limits, spent, usd_per_post))
+        if posts < least:
+            return None
+        self._add(connection, day, posts, 1, posts * usd_per_post)
+        return Reservation(day, posts, posts * usd_per_post)
 
     def _add(self, connection: Connection, day: str, posts: int, requests: int, usd: float) -> None:
         table = tables.spending

@@ -54,7 +54,7 @@ class Spent:
 class Standing:
     """Where a source stands: `word` is reading, counting (posts are only counted) or stopped.
 
-    `setting` names the limit that is nearest to its end, `used` of `limit` (`in_usd` or in posts), until `renewed_at`.
+    `setting` names the limit that leaves least, `used` of `limit` (`in_usd` or in posts), until `renewed_at`.
     """
 
     word: str
@@ -124,20 +124,26 @@ def affords(limits: Limits, spent: Spent, usd: float) -> bool:
 
 def standing(limits: Limits, spent: Spent, at: datetime) -> Standing:
     """Where the source stands with what is spent."""
-    if affordable_posts(limits, spent, USD_PER_POST + USD_PER_USER) >= LEAST_POSTS:
+    each_usd = USD_PER_POST + USD_PER_USER
+    if affordable_posts(limits, spent, each_usd) >= LEAST_POSTS:
         word = "reading"
     else:
         word = "counting" if affords(limits, spent, USD_PER_RECENT_COUNTS) else "stopped"
     midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     tomorrow, next_month = midnight + timedelta(days=1), (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
-    # Of two that are used alike, that of the month comes first: it holds longer.
+    # Of two that leave as little, that of the month comes first: it holds longer.
     choices = [
         ("x_usd_per_month", spent.usd_of_month, limits.usd_per_month, True, next_month),
         ("x_posts_per_month", spent.posts_of_month, limits.posts_per_month, False, next_month),
         ("x_usd_per_day", spent.usd_of_day, limits.usd_per_day, True, tomorrow),
         ("x_posts_per_day", spent.posts_of_day, limits.posts_per_day, False, tomorrow),
     ]
-    setting, used, limit, in_usd, renewed_at = max(choices, key=lambda each: each[1] / each[2] if each[2] else 1.0)
+
+    def room(choice: tuple[str, float, float, bool, datetime]) -> float:
+        _, used, limit, in_usd, _ = choice
+        return (limit * READING_SHARE - used) / (each_usd if in_usd else 1)
+
+    setting, used, limit, in_usd, renewed_at = min(choices, key=room)
     return Standing(word, setting, used, limit, in_usd, renewed_at, spent)
 
 

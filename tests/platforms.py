@@ -407,7 +407,8 @@ class XPlatform(Platform):
             self._refuse(name, parameters, f"The query parameter [{name}] is not known")
         step = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
         width = step[parameters.get("granularity", "hour")]
-        lowest, _ = self._bounds(parameters, REACH_OF_ALL if path == self.ALL_COUNTS else X_REACH)
+        asked = {name: value for name, value in parameters.items() if name != "next_token"}
+        lowest, _ = self._bounds(asked, REACH_OF_ALL if path == self.ALL_COUNTS else X_REACH)
         start = datetime.strptime(parameters["start_time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         end = datetime.strptime(parameters["end_time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
         if not start < end <= self.now() - timedelta(seconds=10):

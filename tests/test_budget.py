@@ -546,7 +546,7 @@ def test_two_collectors_on_one_store_killed_at_random_read_each_post_once_and_st
         given_ = environment(url, on_x, TRACKER_X_POSTS_PER_DAY="1000", TRACKER_X_USD_PER_DAY="12")
         pipes: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         killed = 0
-        for _ in range(4):
+        for _ in range(3):
             pair = [subprocess.Popen(command, cwd=tmp_path, env=given_, **pipes) for _ in range(2)]
             before = len(on_x.requests)
             on_x.await_requests(before + draw.randint(1, 6), lambda pair=pair: all(map(_ended, pair)))
@@ -562,8 +562,8 @@ def test_two_collectors_on_one_store_killed_at_random_read_each_post_once_and_st
             complaint = each.communicate(timeout=120)[1].decode(errors="replace")
             assert each.returncode == 0, complaint
         days = spending(store)
-        print(f"killed {killed} of 8; billed {dict(on_x.billed_posts)} {dict(on_x.billed_usd)}; counted {days}")
-        assert killed >= 4
+        print(f"killed {killed} of 6; billed {dict(on_x.billed_posts)} {dict(on_x.billed_usd)}; counted {days}")
+        assert killed >= 3
         for day, usd in on_x.billed_usd.items():
             assert on_x.billed_posts[day] <= days[day][0] <= 1_000
             assert usd <= days[day][2] <= 12 + SLIVER

@@ -148,7 +148,8 @@ def catch_up(
     following = follow(**setting)
     platform.await_(lambda: platform.listening == 1)
     clock.ahead += timedelta(seconds=20)
-    wait_for(lambda: bool(coverage(store)) and coverage(store)[-1][1] > clock.now() - MINUTE)
+    wait_for(lambda: kept(store).keys() == served(platform).keys())
+    wait_for(lambda: len(coverage(store)) == 1 and coverage(store)[0][1] > clock.now() - 2 * MINUTE)
     return following
 
 
@@ -164,7 +165,7 @@ def test_what_is_there_is_searched_and_what_comes_is_streamed_and_covered(
     long = "eCitizen & mimi " + "tangu asubuhi sijapata huduma " * 30 + "mwisho"
     platform.publish(
         [
-            XPost(x_id(clock.now(), 1), long, replied_to="99"),
+            XPost(x_id(clock.now(), 7), long, replied_to="99"),
             *x_posts(30, clock.now(), timedelta(milliseconds=5), seed=1),
         ]
     )

@@ -18,7 +18,7 @@ import tweepy
 from collector.page import Page, RateLimited, Refused, SourceError, TemporaryFailure
 from collector.sources.x import LAG, NAME, bearer_token, compile_query, open_search, records
 from collector.sources.x_api import API, FIELDS, RULES, Api, Gateway, failure, price
-from data.spending import USD_PER_POST, USD_PER_USER, x_limits
+from data.spending import LEAST_POSTS, USD_PER_POST, USD_PER_USER, x_limits
 from data.store import Span
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ TAG = "ecitizen-tracker"
 # Posts come unasked. So many may be on their way when the connection is closed: X sends 250 a second at most.
 IN_FLIGHT_POSTS = 250
 AHEAD_POSTS = 100  # that may come until the next reservation
+_AHEAD = IN_FLIGHT_POSTS + LEAST_POSTS, IN_FLIGHT_POSTS + AHEAD_POSTS, USD_PER_POST + USD_PER_USER
 BATCH_SECONDS, BATCH_POSTS = 5, 200
 SETTLED_AFTER = timedelta(seconds=60)  # a post comes that late at most
 ROUND = timedelta(minutes=5)  # then a run is recorded; the connection stays
@@ -148,7 +149,7 @@ class FilteredStream:
 
     def _connect(self, budget: Budget, now: datetime) -> bool:
         """False where the budget does not hold what may come before it is looked at again."""
-        held = budget.reserve_posts(IN_FLIGHT_POSTS + 10, IN_FLIGHT_POSTS + AHEAD_POSTS, USD_PER_POST + USD_PER_USER)
+        held = budget.reserve_posts(*_AHEAD)
         if held is None:
             return False
         try:
@@ -169,10 +170,9 @@ class FilteredStream:
         assert self._connection is not None
         if not batch.posts and budget.holds(self._held):
             return True
-        held = budget.reserve_posts(IN_FLIGHT_POSTS + 10, IN_FLIGHT_POSTS + AHEAD_POSTS, USD_PER_POST + USD_PER_USER)
+        held = budget.renew(self._held, batch.posts, batch.usd, *_AHEAD)
         if held is None:
             return False
-        budget.settle(self._held, batch.posts, batch.usd)
         self._held = held
         self._connection.allow(held.posts - IN_FLIGHT_POSTS)
         return True
