@@ -109,7 +109,7 @@ def _ask_x(settings: Settings, answers: _Answers) -> Check:
     That it looks at the key and the access level first was not verified; its own account of our usage, which it is asked
     for before, needs the key in any case.
     """
-    from collector.sources import x
+    from collector.sources.x_api import RECENT
 
     assert settings.x_bearer_token is not None
     headers = {"Authorization": f"Bearer {settings.x_bearer_token.get_secret_value()}"}
@@ -117,7 +117,7 @@ def _ask_x(settings: Settings, answers: _Answers) -> Check:
     try:
         statuses = [
             answers.get(f"{base}/2/usage/tweets", headers=headers).status_code,
-            answers.get(f"{base}{x.ROUTE}?query=eCitizen&max_results=1", headers=headers).status_code,
+            answers.get(f"{base}{RECENT}?query=eCitizen&max_results=1", headers=headers).status_code,
         ]
     except requests.RequestException as error:
         return _silent("x", settings.x_url, error)

@@ -54,6 +54,18 @@ def collect(
         bool, typer.Option("--explain", help="Only show what each platform will be asked: no network, no keys.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what each source brought, or will be asked.")] = False,
+    archive: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="FROM TO", help="X alone: quote the price of that stretch in its full archive (ISO 8601)."
+        ),
+    ] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="X alone: its filtered stream, until stopped; its gaps are read by search.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="With --archive: read it at that price, within the budget.")
+    ] = False,
 ) -> None:
     """Read posts that mention eCitizen from the platforms into the store, each source at its own pace."""
     with one_line_errors():
@@ -62,6 +74,24 @@ def collect(
         if explain:
             _explain(_named(sources or ["all"]), settings, as_json)
             return
+        if archive is not None:
+            from collector.x_commands import read_archive
+
+            if sources != ["x"] or once or stream:
+                raise InputError("--archive goes with x alone: tracker collect x --archive 2025-01-03 2025-01-05")
+            read_archive(settings, _span("--archive", archive), yes=yes, as_json=as_json)
+            return
+        if stream:
+            from collector.x_commands import follow_stream
+
+            if sources != ["x"] or once or as_json:
+                raise InputError(
+                    "--stream goes with x alone, and reads until it is stopped: tracker collect x --stream"
+                )
+            follow_stream(settings, _every_seconds(["x"], every, settings)["x"])
+            return
+        if yes:
+            raise InputError("--yes goes with --archive")
         if not sources:
             raise InputError(f"name the sources: {', '.join(NAMES)}, or all")
         from collector.schedule import Schedule
@@ -169,7 +199,7 @@ def import_(
         from collector.importing import ImportTally, import_file
 
         settings = load_settings()
-        span = _span(covers)
+        span = None if covers is None else _span("--covers", covers)
         store = open_store(settings)
         total = ImportTally()
         unusable = []
@@ -244,17 +274,15 @@ def watch(
             raise typer.Exit(2)
 
 
-def _span(covers: tuple[str, str] | None) -> tuple[datetime, datetime] | None:
-    if covers is None:
-        return None
+def _span(option: str, given: tuple[str, str]) -> tuple[datetime, datetime]:
     try:
-        from_at, to_at = parse_time(covers[0]), parse_time(covers[1])
+        from_at, to_at = parse_time(given[0]), parse_time(given[1])
     except ValueError:
         raise InputError(
-            "--covers takes two ISO 8601 times, such as 2026-03-01T00:00:00+03:00 2026-03-08T00:00:00+03:00"
+            f"{option} takes two ISO 8601 times, such as 2026-03-01T00:00:00+03:00 2026-03-08T00:00:00+03:00"
         ) from None
     if to_at < from_at:
-        raise InputError("--covers: the second time is before the first")
+        raise InputError(f"{option}: the second time is before the first")
     return from_at, to_at
 
 

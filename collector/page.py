@@ -10,8 +10,10 @@ from data.errors import RecordError, TrackerError
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from collector.budget import Budget
     from data.settings import Settings
-    from data.store import Span
+    from data.spending import Limits
+    from data.store import Count, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Page:
 
     `cursor` is kept in the store with the posts (None: leave the kept one); `following` is what to hand to the next
     fetch of the same walk (None: the walk is done). Spans say what this page looked at, or could not. What was deleted at
-    the platform, posts by id and accounts with all that they wrote, is erased in the same transaction.
+    the platform, posts by id and accounts with all that they wrote, is erased in the same transaction. `limited` says
+    why less was read than there is, where a budget is the reason.
     """
 
     records: list[dict[str, Any] | RecordError]
@@ -30,6 +33,9 @@ class Page:
     cost_usd: float = 0.0
     deleted_posts: list[str] = field(default_factory=list)
     deleted_accounts: list[str] = field(default_factory=list)
+    counts: list[Count] = field(default_factory=list)
+    requests: int = 1  # that it took
+    limited: str | None = None
 
 
 class Stream(Protocol):
@@ -70,6 +76,14 @@ class Source(Protocol):
 
     def questions(self, settings: Settings) -> list[Question]:
         """What the platform will be asked, without a network and without keys."""
+
+
+@runtime_checkable
+class Paid(Protocol):
+    """A stream that costs money: before it is read the runner gives it the budget, which it must ask before each call."""
+
+    limits: Limits
+    budget: Budget | None
 
 
 class SourceError(TrackerError):

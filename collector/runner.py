@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import tenacity
 
-from collector.page import Connected, RateLimited, Refused, SourceError, TemporaryFailure
+from collector.budget import Budget
+from collector.page import Connected, Paid, RateLimited, Refused, SourceError, TemporaryFailure
 from data.errors import RecordError
 from data.records import Post, parse_post
 from data.store import RunRecord
@@ -76,6 +77,8 @@ class Runner:
         return run
 
     def _walk(self, stream: Stream, run: RunRecord) -> None:
+        if isinstance(stream, Paid):
+            stream.budget = Budget(self.store.engine, stream.source, stream.limits, self.now)
         state = self.store.cursor(stream.source, stream.name)
         while True:
             page = self._fetch(stream, state, run)
@@ -86,6 +89,7 @@ class Runner:
                 stream=stream.name,
                 cursor=page.cursor,
                 spans=page.spans,
+                counts=page.counts,
                 deleted_posts=page.deleted_posts,
                 deleted_accounts=page.deleted_accounts,
             )
@@ -97,6 +101,9 @@ class Runner:
             run.dropped += tally.dropped
             run.gaps += sum(span.gap_reason is not None for span in page.spans)
             run.cost_usd += page.cost_usd
+            run.requests += page.requests - 1  # one is counted when it is tried
+            if page.limited:
+                run.outcome, run.note = "limited", page.limited
             log.info("page saved", **_names(stream), read=len(page.records), new=tally.new)
             for span in page.spans:
                 if span.gap_reason is not None:
@@ -105,7 +112,7 @@ class Runner:
             self.report(f"{stream.source} {stream.name}: {run.fetched:,} read, {run.new:,} new")
             if page.following is None:
                 return
-            if self.wait(0):
+            if self.wait(getattr(stream, "pause_seconds", 0)):
                 raise Stopped
             state = page.following
 

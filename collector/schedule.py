@@ -98,7 +98,7 @@ class Schedule:
         cost = f", about ${run.cost_usd:.2f}" if run.cost_usd else ""
         outcome = "" if run.outcome == "done" else f" ({run.outcome}: {run.note})"
         announce(f"{source}: {run.fetched:,} read, {run.new:,} new, {run.requests} requests{cost}{outcome}")
-        if run.outcome != "done":
+        if run.outcome not in {"done", "limited"}:  # a budget that holds is no failure
             self.failed.add(source)
         after = open_circuit(self.store.engine, source)
         if after is not None:

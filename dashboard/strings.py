@@ -46,6 +46,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{source} is not being read: it failed {failures} times since {since} EAT. {reason}. It is tried again {again} EAT.",
         "{source} haisomwi: imeshindwa mara {failures} tangu {since} EAT. {reason}. Itajaribiwa tena {again} EAT.",
     ),
+    "budget_counting": (
+        "X's budget is nearly used ({amount}): its posts are only counted, not read, until {until} EAT. "
+        "Counted since {since} EAT and not read: {posts}.",
+        "Bajeti ya X inakaribia kwisha ({amount}): machapisho yake yanahesabiwa tu, hayasomwi, hadi {until} EAT. "
+        "Yaliyohesabiwa tangu {since} EAT na hayajasomwa: {posts}.",
+    ),
+    "budget_stopped": (
+        "X's budget is used up ({amount}): X is not looked at until {until} EAT. The other sources go on.",
+        "Bajeti ya X imekwisha ({amount}): X haiangaliwi hadi {until} EAT. Vyanzo vingine vinaendelea.",
+    ),
+    "amount_usd": ("${used:,.2f} of ${limit:,.2f}", "${used:,.2f} kati ya ${limit:,.2f}"),
+    "amount_posts": ("{used:,.0f} of {limit:,.0f} posts", "machapisho {used:,.0f} kati ya {limit:,.0f}"),
     "facts": (
         "Newest post {newest} EAT · looked at until {looked} EAT · {waiting} posts wait for a label",
         "Chapisho jipya {newest} EAT · tumeangalia hadi {looked} EAT · machapisho {waiting} yanasubiri lebo",

@@ -323,6 +323,19 @@ def _usual(engine: Engine, now: datetime, hour: timedelta) -> float | None:
     return float(pd.Series(counts).median()) if len(counts) >= LEAST_USUAL_DAYS else None
 
 
+def counted_unread(engine: Engine, source: str) -> tuple[int, datetime | None]:
+    """How many posts the platform counted after the last that was read, and since when; None where nothing was counted."""
+    counts, coverage = tables.counts, tables.coverage
+    of_source = (coverage.c.source == source, coverage.c.gap_reason.is_(None))
+    with engine.connect() as connection:
+        read_to = connection.execute(select(func.max(coverage.c.to_at)).where(*of_source)).scalar()
+        query = select(func.sum(counts.c.posts), func.min(counts.c.from_at)).where(counts.c.source == source)
+        if read_to is not None:
+            query = query.where(counts.c.to_at > read_to)
+        posts, since = connection.execute(query).one()
+    return int(posts or 0), since
+
+
 def choices(engine: Engine) -> dict[str, list[str]]:
     """The sources and languages there are, for the filters."""
     with engine.connect() as connection:

@@ -42,14 +42,16 @@ def open_circuit(engine: Engine, source: str) -> Circuit | None:
 
     A run that failed after it had saved where to go on is no failure here: a feed that is gone must not stop the others.
     """
-    of_source = select(runs).where(runs.c.source == source, runs.c.outcome.in_(("done", "failed", "refused")))
+    of_source = select(runs).where(
+        runs.c.source == source, runs.c.outcome.in_(("done", "limited", "failed", "refused"))
+    )
     progress = select(func.max(cursors.c.updated_at)).where(cursors.c.source == source)
     with engine.connect() as connection:
         last_progress = connection.execute(progress).scalar()
         newest = connection.execute(of_source.order_by(runs.c.id.desc()).limit(_RUNS_LOOKED_AT)).mappings().all()
     failed = []
     for run in newest:
-        if run["outcome"] == "done" or (last_progress is not None and run["started_at"] <= last_progress):
+        if run["outcome"] in {"done", "limited"} or (last_progress is not None and run["started_at"] <= last_progress):
             break
         failed.append(run)
     if not failed:

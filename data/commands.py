@@ -16,6 +16,7 @@ from data.labels import ABOUTS, KINDS, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
 from data.official import NAIROBI, check_listed, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
+from data.spending import Standing, standing_of_x
 from data.store import Store, open_store
 
 if TYPE_CHECKING:
@@ -234,7 +235,7 @@ def examine(settings: Settings) -> dict[str, Any]:
     for check in SOURCE_CHECKS:
         checks += check(settings, store)
     if store is not None:
-        checks += _store_checks(store)
+        checks += _store_checks(store, settings)
         store.close()
     return {"ok": not any(check["state"] == "failed" for check in checks), "checks": checks}
 
@@ -250,7 +251,21 @@ def _clock(settings: Settings) -> dict[str, Any]:
     return _check("clock", "ok", f"{local:%a %d %b %Y %H:%M} EAT")
 
 
-def _store_checks(store: Store) -> list[dict[str, Any]]:
+def _budget(where: Standing, settings: Settings) -> dict[str, Any]:
+    spent = where.spent
+    says = (
+        f"${spent.usd_of_day:,.2f} of ${settings.x_usd_per_day:,.2f} and {spent.posts_of_day:,} of "
+        f"{settings.x_posts_per_day:,} posts today (UTC); ${spent.usd_of_month:,.2f} of ${settings.x_usd_per_month:,.2f} "
+        f"and {spent.posts_of_month:,} of {settings.x_posts_per_month:,} posts this month"
+    )
+    if where.word == "reading":
+        return _check("x budget", "ok", says)
+    done = "posts are only counted" if where.word == "counting" else "X is not asked"
+    until = f"{where.renewed_at.astimezone(NAIROBI):%a %d %b %H:%M} EAT"
+    return _check("x budget", "warning", f"{says}: {done} until {until}, or raise TRACKER_{where.setting.upper()}")
+
+
+def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
     posts, labels = tables.posts, tables.labels
     shown = store.engine.url.render_as_string(hide_password=True)
     with store.engine.connect() as connection:
@@ -271,4 +286,7 @@ def _store_checks(store: Store) -> list[dict[str, Any]]:
                 "model", "warning" if missing else "ok", f"{model}, {labelled:,} posts labelled, {missing:,} waiting"
             )
         )
+    budget = standing_of_x(store.engine, settings)
+    if budget is not None:
+        checks.append(_budget(budget, settings))
     return checks

@@ -124,6 +124,19 @@ class Settings(BaseSettings):
     pseudonym_key: SecretStr | None = Field(None, alias="TRACKER_PSEUDONYM_KEY")
     x_bearer_token: SecretStr | None = Field(None, alias="X_BEARER_TOKEN")
     x_url: Address = Field("https://api.twitter.com", alias="TRACKER_X_URL")
+    # X is paid for; without a word from the operator, no more than this.
+    x_posts_per_day: int = Field(
+        1_000, validation_alias=AliasChoices("x_posts_per_day", "TRACKER_X_POSTS_PER_DAY"), ge=0
+    )
+    x_posts_per_month: int = Field(
+        20_000, validation_alias=AliasChoices("x_posts_per_month", "TRACKER_X_POSTS_PER_MONTH"), ge=0
+    )
+    x_usd_per_day: float = Field(
+        10.0, validation_alias=AliasChoices("x_usd_per_day", "TRACKER_X_USD_PER_DAY"), ge=0, allow_inf_nan=False
+    )
+    x_usd_per_month: float = Field(
+        150.0, validation_alias=AliasChoices("x_usd_per_month", "TRACKER_X_USD_PER_MONTH"), ge=0, allow_inf_nan=False
+    )
     reddit_client_id: SecretStr | None = Field(None, alias="REDDIT_CLIENT_ID")
     reddit_client_secret: SecretStr | None = Field(None, alias="REDDIT_CLIENT_SECRET")
     reddit_url: Address | None = Field(None, alias="TRACKER_REDDIT_URL", description="None: Reddit's own addresses")

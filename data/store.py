@@ -73,6 +73,15 @@ class Span:
     gap_reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many posts a platform says that there were in a stretch of time."""
+
+    from_at: datetime
+    to_at: datetime
+    posts: int
+
+
 @dataclass(slots=True)
 class Tally:
     """What became of the posts handed to the store."""
@@ -148,6 +157,7 @@ class Store:
         stream: str = "",
         cursor: Any = None,
         spans: Sequence[Span] = (),
+        counts: Sequence[Count] = (),
         deleted_posts: Collection[str] = (),
         deleted_accounts: Collection[str] = (),
     ) -> Tally:
@@ -166,6 +176,9 @@ class Store:
             for span in spans:
                 assert source is not None
                 _cover(connection, source, stream, span)
+            if counts:
+                assert source is not None
+                self._save_counts(connection, source, stream, counts)
             if deleted_posts or deleted_accounts:
                 assert source is not None
                 tally.erased = self._follow_deletions(connection, source, deleted_posts, deleted_accounts)
@@ -459,6 +472,14 @@ class Store:
         upsert = self._insert(tables.cursors).values(row)
         kept = {"cursor": upsert.excluded.cursor, "updated_at": upsert.excluded.updated_at}
         connection.execute(upsert.on_conflict_do_update(index_elements=["source", "stream"], set_=kept))
+
+    def _save_counts(self, connection: Connection, source: str, stream: str, counts: Sequence[Count]) -> None:
+        """A later count of the same stretch replaces the earlier: some posts are found late, others are gone."""
+        rows = {count.from_at: {"source": source, "stream": stream} | asdict(count) for count in counts}
+        upsert = self._insert(tables.counts)
+        kept = {"to_at": upsert.excluded.to_at, "posts": upsert.excluded.posts}
+        upsert = upsert.on_conflict_do_update(index_elements=["source", "stream", "from_at"], set_=kept)
+        connection.execute(upsert, [rows[from_at] for from_at in sorted(rows)])
 
     def _erase(self, connection: Connection, keys: set[tuple[str, str]]) -> int:
         erased = 0

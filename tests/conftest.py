@@ -39,6 +39,14 @@ OPEN_SOURCES = (
     "TRACKER_APPLE_APPS",
 )
 
+# The default budget of X would end in the middle of many a test; those of the budget set their own.
+WIDE_BUDGET = {
+    "TRACKER_X_POSTS_PER_DAY": "1000000",
+    "TRACKER_X_POSTS_PER_MONTH": "1000000",
+    "TRACKER_X_USD_PER_DAY": "100000",
+    "TRACKER_X_USD_PER_MONTH": "100000",
+}
+
 # A failing random test prints the line that runs it again; how long an example takes says nothing about the code.
 hypothesis.settings.register_profile("tests", print_blob=True, deadline=None, database=None)
 hypothesis.settings.load_profile("tests")
@@ -52,6 +60,8 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     for name in OPEN_SOURCES:
         monkeypatch.setenv(name, "off")
+    for name, value in WIDE_BUDGET.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / ".config"))
     monkeypatch.chdir(tmp_path)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 START_SECONDS = 1.5  # about what the command takes until its first request
 DELAY_SECONDS = 0.03
 ADDRESS = {"x": "TRACKER_X_URL", "reddit": "TRACKER_REDDIT_URL", "bluesky": "TRACKER_JETSTREAM_URL"}
+BUDGET = [f"TRACKER_X_{unit}_PER_{time}" for unit in ("POSTS", "USD") for time in ("DAY", "MONTH")]
 STREAMS = {"x": ("search",), "reddit": ("search", "comments"), "bluesky": ("posts",)}
 
 
@@ -69,6 +70,7 @@ class Killing:
             "TRACKER_DATABASE_URL": f"sqlite:///{self.database}",
             "TRACKER_PSEUDONYM_KEY": "a key of the kill test",
             "X_BEARER_TOKEN": X_TOKEN,
+            **dict.fromkeys(BUDGET, "1000000"),
             ADDRESS[source]: platform.url,
             "REDDIT_CLIENT_ID": REDDIT_ID,
             "REDDIT_CLIENT_SECRET": REDDIT_SECRET,

@@ -13,6 +13,8 @@ import random
 import socket
 import threading
 import time
+from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +38,8 @@ X_TOKEN = "a bearer token of the tests"
 REDDIT_ID, REDDIT_SECRET = "an application of the tests", "its secret"
 X_EPOCH_MS = 1_288_834_974_657
 X_REACH = timedelta(days=7)
+COUNTS_ON_A_PAGE = {"/2/tweets/counts/recent": 20_000, "/2/tweets/counts/all": 31}
+REACH_OF_ALL = timedelta(days=19 * 365)
 REDDIT_REACH = 1_000
 
 _SAYINGS = (
@@ -164,6 +168,10 @@ class Platform:
         """Whether the path is one that posts are read from."""
         raise NotImplementedError
 
+    def stream(self, path: str, headers: Any, write: Callable[[bytes], None]) -> int | None:
+        """Write to a request that is answered bit by bit, until its end; a status where it is refused, None where it is no such."""
+        return None
+
     def error_body(self, code: int) -> Any:
         """What the platform writes under a status."""
         raise NotImplementedError
@@ -184,7 +192,8 @@ class Platform:
         self, method: str, target: str, headers: Any, form: str
     ) -> tuple[int, dict[str, str], bytes, Fault | None]:
         parts = urlsplit(target.removeprefix("/gateway"))
-        given = parse_qs(f"{parts.query}&{form}", keep_blank_values=True)
+        query = parts.query if form.startswith("{") else f"{parts.query}&{form}"
+        given = parse_qs(query, keep_blank_values=True) | ({"json": [form]} if form.startswith("{") else {})
         parameters = {name: values[-1] for name, values in given.items()}
         if self.reads(parts.path):
             with self._changed:
@@ -215,6 +224,26 @@ class Platform:
 
             def _handle(self) -> None:
                 form = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                begun = False
+
+                def write(part: bytes) -> None:
+                    nonlocal begun
+                    if not begun:
+                        self.send_response(200)
+                        self.send_header("Transfer-Encoding", "chunked")
+                        self.end_headers()
+                    begun = True
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if part else b"0\r\n\r\n")
+                    self.wfile.flush()
+
+                streamed = platform.stream(self.path, self.headers, write)
+                if streamed is not None:
+                    self.close_connection = True
+                    if not begun:
+                        self.send_response(streamed)
+                        self.send_header("Content-Length", "0")
+                        self.end_headers()
+                    return
                 code, headers, content, fault = platform._reply(self.command, self.path, self.headers, form)
                 if fault is not None and fault.drop:
                     self.close_connection = True
@@ -258,6 +287,7 @@ class XPost:
     lang: str = "en"
     replied_to: str | None = None
     says_when: bool = True  # recorded answers lack created_at
+    history: tuple[int, ...] = ()  # of an edited post: the ids of its versions up to this one
 
     @property
     def at(self) -> datetime:
@@ -283,14 +313,21 @@ def x_posts(count: int, newest: datetime, every: timedelta = timedelta(minutes=1
 class XPlatform(Platform):
     """Recent search of X API v2."""
 
-    ROUTE = "/2/tweets/search/recent"
+    ROUTE, ALL = "/2/tweets/search/recent", "/2/tweets/search/all"
+    COUNTS, ALL_COUNTS = "/2/tweets/counts/recent", "/2/tweets/counts/all"
 
     def __init__(self, now: Callable[[], datetime], posts: Iterable[XPost] = ()) -> None:
         super().__init__(now)
         self.posts = {post.id: post for post in posts}
         self.spelling = "tweet"  # or "post": which names of fields are known
+        self.count_name = "tweet_count"  # or "post_count"
         self.posts_read = 0
+        self.billed_usd: Counter[str] = Counter()  # by UTC day: posts, the authors named with them, and counts
+        self.billed_posts: Counter[str] = Counter()
+        self._billed: set[tuple[str, str, int | str]] = set()
+        self.counts_asked = 0
         self._tokens: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {}
+        self._count_tokens: dict[str, datetime] = {}
 
     def publish(self, posts: Iterable[XPost]) -> None:
         """From now on these are found, too."""
@@ -311,7 +348,7 @@ class XPlatform(Platform):
         return edited(empty)
 
     def reads(self, path: str) -> bool:
-        return path == self.ROUTE
+        return path == self.ROUTE or path == self.ALL
 
     def error_body(self, code: int) -> Any:
         return {"title": "Fault", "detail": "of the test", "type": "about:blank", "status": code}
@@ -321,17 +358,20 @@ class XPlatform(Platform):
         return {"x-rate-limit-limit": "450", "x-rate-limit-remaining": str(left), "x-rate-limit-reset": _soon(900)}
 
     def answer(self, method: str, path: str, parameters: dict[str, str], headers: Any) -> Any:
-        if method != "GET" or path != self.ROUTE:
+        if method != "GET" or path not in {self.ROUTE, self.ALL, *COUNTS_ON_A_PAGE}:
             raise _Answer(404, self.error_body(404))
         if headers.get("Authorization") != f"Bearer {X_TOKEN}":
             raise _Answer(401, self.error_body(401))
+        if path in COUNTS_ON_A_PAGE:
+            return self._counts(path, parameters)
         self._check_names(parameters)
         fields = set(parameters.get(f"{self.spelling}.fields", "id").split(","))
-        for name in fields - {"id", "text", "created_at", "author_id", "lang", f"note_{self.spelling}"}:
+        plain = {"id", "text", "created_at", "author_id", "lang", f"note_{self.spelling}"}
+        for name in fields - plain - ({"edit_history_tweet_ids"} if self.spelling == "tweet" else set()):
             if name != f"referenced_{self.spelling}s":
                 self._refuse("fields", parameters, f"{self.spelling}.fields: [{name}] is not one of its values")
-        most = self._number(parameters, "max_results", "10", 10, 100)
-        lowest, highest = self._bounds(parameters)
+        most = self._number(parameters, "max_results", "10", 10, 500 if path == self.ALL else 100)
+        lowest, highest = self._bounds(parameters, REACH_OF_ALL if path == self.ALL else X_REACH)
         found = sorted((post for post in self.posts.values() if lowest < post.id < highest), key=lambda post: -post.id)
         page, rest = found[:most], found[most:]
         answer: dict[str, Any] = {"meta": {"result_count": len(page)}}
@@ -348,7 +388,54 @@ class XPlatform(Platform):
         else:
             self.last_pages += 1
         self.posts_read += len(page)
+        self._bill_posts(page)
         return answer
+
+    def _bill_posts(self, page: Iterable[XPost]) -> None:
+        """A post, and the author named with it, is billed once a UTC day."""
+        day = f"{self.now():%Y-%m-%d}"
+        with self._changed:
+            for post in page:
+                for kind, number, usd in (("post", post.id, 0.005), ("user", post.author_id, 0.010)):
+                    if (day, kind, number) not in self._billed:
+                        self._billed.add((day, kind, number))
+                        self.billed_usd[day] += usd
+                        self.billed_posts[day] += kind == "post"
+
+    def _counts(self, path: str, parameters: dict[str, str]) -> Any:
+        for name in parameters.keys() - {"query", "granularity", "start_time", "end_time", "next_token"}:
+            self._refuse(name, parameters, f"The query parameter [{name}] is not known")
+        step = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+        width = step[parameters.get("granularity", "hour")]
+        asked = {name: value for name, value in parameters.items() if name != "next_token"}
+        lowest, _ = self._bounds(asked, REACH_OF_ALL if path == self.ALL_COUNTS else X_REACH)
+        start = datetime.strptime(parameters["start_time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        end = datetime.strptime(parameters["end_time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        if not start < end <= self.now() - timedelta(seconds=10):
+            self._refuse(
+                "end_time", parameters, "'end_time' must be at least 10 seconds before now, and after start_time"
+            )
+        if "next_token" in parameters:  # the newest come first, page by page
+            end = self._count_tokens[parameters["next_token"]]
+        moments = sorted(post.at for post in self.posts.values() if lowest < post.id)
+        shown: list[Any] = []
+        while end > start and len(shown) < COUNTS_ON_A_PAGE[path]:
+            cut = end.replace(second=0, microsecond=0)
+            cut = cut.replace(minute=0) if width > step["minute"] else cut
+            cut = cut.replace(hour=0) if width > step["hour"] else cut
+            begin = max(start, cut if cut < end else cut - width)
+            found = bisect_left(moments, end) - bisect_left(moments, begin)
+            shown.append({"start": f"{begin:%FT%T}.000Z", "end": f"{end:%FT%T}.000Z", self.count_name: found})
+            end = begin
+        shown.reverse()
+        meta: dict[str, Any] = {"total_tweet_count": sum(each[self.count_name] for each in shown)}
+        if end > start:
+            meta["next_token"] = f"c{len(self._count_tokens)}"
+            self._count_tokens[meta["next_token"]] = end
+        self.counts_asked += 1
+        with self._changed:
+            self.billed_usd[f"{self.now():%Y-%m-%d}"] += 0.010 if path == self.ALL_COUNTS else 0.005
+        return {"data": shown, "meta": meta}
 
     def _check_names(self, parameters: dict[str, str]) -> None:
         known = {"query", "max_results", "next_token", "since_id", "until_id", "start_time", "end_time", "expansions"}
@@ -361,19 +448,24 @@ class XPlatform(Platform):
         if "since_id" in parameters and "start_time" in parameters:
             self._refuse("since_id", parameters, "'since_id' and 'start_time' exclude each other")
 
-    def _bounds(self, parameters: dict[str, str]) -> tuple[int, int]:
+    def _bounds(self, parameters: dict[str, str], reach: timedelta = X_REACH) -> tuple[int, int]:
         """The ids between which posts are looked for, both excluded."""
-        oldest = self.now() - X_REACH
+        oldest = self.now() - reach
         lowest, highest = x_id(oldest) - 1, x_id(self.now() + timedelta(days=1))
         if "start_time" in parameters:
             start = datetime.strptime(parameters["start_time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
             if not oldest <= start <= self.now() - timedelta(seconds=10):
                 self._refuse("start_time", parameters, f"Invalid 'start_time'. Must be on or after {oldest:%FT%H:%MZ}")
             lowest = x_id(start) - 1
+        if "end_time" in parameters:
+            end = datetime.strptime(parameters["end_time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+            highest = x_id(end)
         for name in ("since_id", "until_id"):
             if name in parameters and int(parameters[name]) < x_id(oldest):
                 self._refuse(name, parameters, f"'{name}' must be a tweet id created after {oldest:%FT%H:%MZ}")
         lowest = int(parameters.get("since_id", lowest))
+        if "until_id" in parameters and "end_time" in parameters:
+            self._refuse("until_id", parameters, "'until_id' and 'end_time' exclude each other")
         highest = int(parameters.get("until_id", highest))
         if highest <= lowest:
             self._refuse("until_id", parameters, "'until_id' must be larger than 'since_id' and after 'start_time'")
@@ -407,7 +499,9 @@ class XPlatform(Platform):
 
     def _shown(self, post: XPost, fields: set[str]) -> dict[str, Any]:
         escaped = html.escape(post.text, quote=False)
-        shown: dict[str, Any] = {"id": str(post.id), "edit_history_tweet_ids": [str(post.id)], "text": escaped}
+        shown: dict[str, Any] = {"id": str(post.id), "text": escaped}
+        history = "edit_history_tweet_ids" if self.spelling == "tweet" else "edit_history_post_ids"
+        shown[history] = [str(version) for version in post.history or (post.id,)]
         if len(post.text) > 280:
             shown["text"] = escaped[:279] + "…"
             if f"note_{self.spelling}" in fields:

@@ -1,37 +1,35 @@
-"""X API v2, recent search, through tweepy. Every post read is paid for ($0.005 in November 2026)."""
+"""X API v2, recent search, newest first. Every post read is paid for; see `data.spending` for the prices.
+
+Near the end of the budget posts are only counted, which is cheap, and at its end nothing is asked: the cursor stays,
+and the walk goes on from it as soon as there is a budget again.
+"""
 
 from __future__ import annotations
 
 import html
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
-import requests
-import tweepy
-
-from collector.page import Page, Question, RateLimited, Refused, TemporaryFailure
+from collector.budget import limited
+from collector.page import Page, Question, Refused, TemporaryFailure
+from collector.sources.x_api import RECENT, RECENT_COUNTS, Api, id_time, is_id, x_time
 from collector.terms import as_phrase, distinct
-from collector.web import Bounded
 from data.errors import InputError, RecordError
+from data.spending import USD_PER_RECENT_COUNTS, Limits, x_limits
 from data.store import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from collector.budget import Budget
     from collector.page import Stream
     from data.settings import Settings
 
 NAME = "x"
 EVERY_SECONDS = 120.0
-API = "https://api.twitter.com"  # hard-coded in tweepy
-ROUTE = "/2/tweets/search/recent"
-USD_PER_POST = 0.005
-USD_PER_USER = (
-    0.010  # whether an expanded author is billed as a user read is not known: counted, to be on the safe side
-)
 QUERY_CHARACTERS = 512
+MOST_POSTS = 100  # that X gives in a page
 REACH = timedelta(days=7)
 # X answers 400 to a start less than a few seconds inside its window, or less than 10 s before now.
 MARGIN = timedelta(seconds=60)
@@ -40,25 +38,32 @@ LAG = timedelta(seconds=15)
 SLACK = timedelta(minutes=30)
 # A walk that was cut off longer ago than this is finished first, and another follows at once.
 STALE_WALK = timedelta(minutes=5)
-_SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
-_FIELDS = {  # the parameter, and what to ask for: X renames tweets to posts
-    "tweet.fields": "created_at,author_id,lang,referenced_tweets,note_tweet",
-    "post.fields": "created_at,author_id,lang,referenced_posts,note_post",
-}
+COUNT_EVERY = timedelta(minutes=15)  # 96 requests a day, $0.48
 
 
 def open_streams(settings: Settings) -> list[Stream]:
     """The search over the terms of the settings. Raises InputError where no token is set."""
+    return [open_search(settings)]
+
+
+def open_search(settings: Settings) -> Search:
+    """The search over the terms of the settings. Raises InputError where no token is set."""
+    return Search(
+        bearer_token(settings), settings.x_url, compile_query(settings.terms, settings.exclusions), x_limits(settings)
+    )
+
+
+def bearer_token(settings: Settings) -> str:
+    """The token of the settings. Raises InputError where none is set."""
     if settings.x_bearer_token is None:
         raise InputError("x is off: set X_BEARER_TOKEN (X is paid per post; see the README)")
-    query = compile_query(settings.terms, settings.exclusions)
-    return [Search(settings.x_bearer_token.get_secret_value(), settings.x_url, query)]
+    return settings.x_bearer_token.get_secret_value()
 
 
 def questions(settings: Settings) -> list[Question]:
     """See `collector.page.Source`."""
     query = compile_query(settings.terms, settings.exclusions)
-    return [Question("search", f"{ROUTE}, {len(query)} of {QUERY_CHARACTERS} characters: {query}")]
+    return [Question("search", f"{RECENT}, {len(query)} of {QUERY_CHARACTERS} characters: {query}")]
 
 
 def compile_query(terms: Sequence[str], exclusions: Sequence[str] = ()) -> str:
@@ -83,24 +88,26 @@ def _written(term: str) -> str:
 class Search:
     """Recent search, newest first, from where the last walk began.
 
-    The kept cursor is `{"since_id", "floor", "top", "newest_id", "until_id", "next_token"}`: since_id and floor are where
-    the walk ends, top and newest_id where it began, until_id how far it has come. Between walks only since_id and floor.
+    The kept cursor is `{"since_id", "floor", "top", "newest_id", "until_id", "next_token", "counted_to"}`: since_id and
+    floor are where the walk ends, top and newest_id where it began, until_id how far it has come. Between walks only
+    since_id and floor; counted_to is there while posts are only counted.
     """
 
     source = NAME
     name = "search"
 
-    def __init__(self, bearer_token: str, url: str, query: str) -> None:
+    def __init__(self, token: str, url: str, query: str, limits: Limits) -> None:
+        self.limits = limits
+        self.budget: Budget | None = None
         self._query = query
-        self._client = tweepy.Client(bearer_token, wait_on_rate_limit=False)
-        self._client.session.mount(API, _Gateway(url))
-        self._fields = "tweet.fields"
+        self._api = Api(token, url)
 
     def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
         """One page of at most 100 posts; see `collector.page`."""
+        assert self.budget is not None
         walk = dict(state or {})
         spans = []
-        top = datetime.fromisoformat(walk.setdefault("top", (now - LAG).isoformat()))
+        top = datetime.fromisoformat(walk["top"]) if "top" in walk else now - LAG
         reach = now - REACH + MARGIN
         looked_to = _reached(walk, top)
         floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else reach + SLACK
@@ -110,126 +117,87 @@ class Search:
             floor = lost_to
         walk["floor"] = floor.isoformat()
         if floor >= looked_to:  # cut off so long ago that nothing of this walk can still be read
-            return self._finished(walk, top, now, [], spans, 0.0)
+            cursor = self._rest(walk, top)
+            return Page([], spans, cursor, _following(cursor, top, now), requests=0)
 
-        params: dict[str, Any] = {"query": self._query, "max_results": 100, "expansions": "author_id"}
-        params |= {self._fields: _FIELDS[self._fields], "user.fields": "username"}
+        params: dict[str, Any] = {"query": self._query}
         since_id = walk.get("since_id")
-        if since_id and snowflake_time(since_id) > reach:
+        if since_id and id_time(since_id) > reach:
             params["since_id"] = since_id
         else:
-            params["start_time"] = f"{floor:%Y-%m-%dT%H:%M:%SZ}"
-        if "until_id" in walk:
-            params["until_id"] = walk["until_id"]
-        if "next_token" in walk:
-            params["next_token"] = walk["next_token"]
-        answer = self._request(params)
+            params["start_time"] = x_time(floor)
+        params |= {name: walk[name] for name in ("until_id", "next_token") if name in walk}
+        answer = self._api.read_posts(RECENT, params, MOST_POSTS, self.budget)
+        if answer is None:
+            return self._count(self.budget, walk, floor, now, spans)
 
-        found = [record for record in records(answer) if not isinstance(record, RecordError)]
-        broken = [record for record in records(answer) if isinstance(record, RecordError)]
-        users = (answer.get("includes") or {}).get("users") if isinstance(answer.get("includes"), dict) else None
-        cost = USD_PER_POST * len(answer.get("data") or []) + USD_PER_USER * len(
-            users if isinstance(users, list) else []
-        )
-        ids = [int(record["id"]) for record in found if _is_snowflake(record["id"])]
+        walk["top"] = top.isoformat()
+        walk.pop("counted_to", None)
+        found = list(records(answer.body))
         # A post newer than `top` may be there before an older one is: the next walk asks for it again.
-        settled = [id_ for id_ in ids if snowflake_time(str(id_)) <= top]
+        settled = [version for version in answer.versions if id_time(version) <= top]
         if settled:
             walk["newest_id"] = str(max(*settled, int(walk.get("newest_id", 0))))
-        next_token = (answer.get("meta") or {}).get("next_token")
-        if not next_token:
+        if not answer.next_token:
             spans.append(Span(floor, looked_to))
-            return self._finished(walk, top, now, [*found, *broken], spans, cost)
-        if ids and min(ids) < int(walk.get("until_id", max(ids) + 1)):
-            walk["until_id"] = str(min(ids))
+            cursor = self._rest(walk, top)
+            return Page(found, spans, cursor, _following(cursor, top, now), answer.cost_usd)
+        oldest = min(answer.versions, default=None)
+        if oldest is not None and oldest < int(walk.get("until_id", oldest + 1)):
+            walk["until_id"] = str(oldest)
             walk.pop("next_token", None)
-            looked_from = max(floor, snowflake_time(walk["until_id"]))
+            looked_from = max(floor, id_time(oldest))
             if looked_from < looked_to:
                 spans.append(Span(looked_from, looked_to))
-        elif walk.get("next_token") == next_token:
+        elif walk.get("next_token") == answer.next_token:
             raise TemporaryFailure("x gave the same page twice and no way on")
         else:  # an empty page that is not the last: X's token is the only way on
-            walk["next_token"] = next_token
-        return Page([*found, *broken], spans, walk, walk, cost)
+            walk["next_token"] = answer.next_token
+        return Page(found, spans, walk, walk, answer.cost_usd)
 
-    def _finished(
-        self, walk: dict[str, Any], top: datetime, now: datetime, found: list[Any], spans: list[Span], cost: float
-    ) -> Page:
-        cursor = {"floor": top.isoformat()}
+    @staticmethod
+    def _rest(walk: dict[str, Any], top: datetime) -> dict[str, Any]:
+        """The cursor between two walks."""
         since_id = walk.get("newest_id") or walk.get("since_id")
-        if since_id:
-            cursor["since_id"] = since_id
-        return Page(found, spans, cursor, cursor if now - top > STALE_WALK else None, cost)
+        return {"floor": top.isoformat()} | ({"since_id": since_id} if since_id else {})
 
-    def _request(self, params: dict[str, Any]) -> dict[str, Any]:
-        try:
-            response = self._client.request("GET", ROUTE, params=params)
-            answer = response.json()
-        except tweepy.TooManyRequests as error:
-            reset = error.response.headers.get("x-rate-limit-reset", "")
-            at = datetime.fromtimestamp(int(reset), UTC) if reset.isdigit() and len(reset) < 12 else None
-            raise RateLimited("x: 450 requests in 15 minutes are used up", at) from None
-        except tweepy.BadRequest as error:
-            return self._retry_bad_request(params, error)
-        except tweepy.Unauthorized:
-            raise Refused("x refused X_BEARER_TOKEN (401): check the token in the developer console") from None
-        except tweepy.Forbidden:
-            raise Refused("x refused this project (403): its access level does not include recent search") from None
-        except tweepy.NotFound:
-            raise Refused("x knows no such address (404): check TRACKER_X_URL") from None
-        except tweepy.TwitterServerError as error:
-            raise TemporaryFailure(f"x is failing ({error.response.status_code})") from None
-        except tweepy.HTTPException as error:
-            if error.response.status_code == 402:
-                raise Refused("x says that the credits are spent (402): top up, or wait for the next cycle") from None
-            raise TemporaryFailure(f"x answered {error.response.status_code}") from None
-        except (requests.RequestException, ValueError, AttributeError, TypeError, RecursionError) as error:
-            # ValueError: a body that is no JSON; RecursionError: one nested too deeply; the others: tweepy reading an
-            # error body that is no object.
-            raise TemporaryFailure(f"x gave no usable answer ({type(error).__name__})") from None
-        if not isinstance(answer, dict) or not ("data" in answer or "meta" in answer):
-            raise TemporaryFailure("x gave an answer without data")
-        if not isinstance(answer.get("data") or [], list) or not isinstance(answer.get("meta") or {}, dict):
-            raise TemporaryFailure("x gave an answer of another shape")
-        return answer
-
-    def _retry_bad_request(self, params: dict[str, Any], error: tweepy.BadRequest) -> dict[str, Any]:
-        said = " ".join(map(str, error.api_messages)) or str(error)
-        if "tweet.fields" in said and self._fields in params:
-            self._fields = "post.fields"
-            kept = {name: value for name, value in params.items() if name != "tweet.fields"}
-            return self._request(kept | {self._fields: _FIELDS[self._fields]})
-        if "next_token" in params:  # stale since the run that got it; until_id leads on without it
-            return self._request({name: value for name, value in params.items() if name != "next_token"})
-        raise Refused("x does not take the query (400): shorten or correct `terms` in tracker.toml")
-
-
-class _Gateway(Bounded):
-    """Sends tweepy's requests to another base address, with time-outs, which tweepy does not set."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__()
-        self._base = urlsplit(url)
-
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """As requests does, to the base address of the settings."""
-        asked = urlsplit(request.url or "")
-        path = self._base.path.rstrip("/") + asked.path
-        request.url = urlunsplit((self._base.scheme, self._base.netloc, path, asked.query, ""))
-        return super().send(request, *args, **kwargs)
-
-
-def snowflake_time(identifier: str) -> datetime:
-    """The moment in an id of X."""
-    return datetime.fromtimestamp(((int(identifier) >> 22) + _SNOWFLAKE_EPOCH_MS) / 1000, UTC)
-
-
-def _is_snowflake(identifier: str) -> bool:
-    return identifier.isascii() and identifier.isdigit() and len(identifier) < 20
+    def _count(self, budget: Budget, walk: dict[str, Any], floor: datetime, now: datetime, spans: list[Span]) -> Page:
+        """The budget does not hold another page: how many posts there were since the unread ones begin, by the minute."""
+        reach = now - REACH + MARGIN
+        counted_to = datetime.fromisoformat(walk["counted_to"]) if "counted_to" in walk else floor
+        from_at = max(_whole_minute(max(floor, counted_to)), _whole_minute(reach + timedelta(minutes=1)))
+        to_at = _whole_minute(now - LAG)
+        counts, requests, refused = None, 0, ""
+        if to_at - from_at >= COUNT_EVERY:
+            params = {"query": self._query, "granularity": "minute"}
+            params |= {"start_time": x_time(from_at), "end_time": x_time(to_at)}
+            try:
+                counts, requests = self._api.count_posts(RECENT_COUNTS, params, USD_PER_RECENT_COUNTS, budget)
+            except Refused as error:
+                requests, refused = 1, f"; {error}"
+        if counts is not None:
+            walk["counted_to"] = to_at.isoformat()
+        return Page(
+            [],
+            spans,
+            walk,
+            cost_usd=0.0 if refused else requests * USD_PER_RECENT_COUNTS,
+            counts=counts or [],
+            requests=requests,
+            limited=limited(budget.standing()) + refused,
+        )
 
 
 def _reached(walk: Mapping[str, Any], top: datetime) -> datetime:
-    return min(top, snowflake_time(walk["until_id"])) if "until_id" in walk else top
+    return min(top, id_time(walk["until_id"])) if "until_id" in walk else top
+
+
+def _following(cursor: dict[str, Any], top: datetime, now: datetime) -> dict[str, Any] | None:
+    return cursor if now - top > STALE_WALK else None
+
+
+def _whole_minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
 
 
 def is_page(value: Mapping[str, Any]) -> bool:
@@ -265,8 +233,16 @@ def _record(item: Any, names: Mapping[str, str | None]) -> dict[str, Any] | Reco
     long = item.get("note_tweet") or item.get("note_post")
     text = long.get("text") if isinstance(long, dict) and long.get("text") else item.get("text")
     created_at = item.get("created_at")
-    if not created_at and _is_snowflake(identifier):
-        created_at = snowflake_time(identifier).isoformat()
+    if not created_at and is_id(identifier):
+        created_at = id_time(identifier).isoformat()
+    edited_at = None
+    history = item.get("edit_history_tweet_ids") or item.get("edit_history_post_ids")
+    versions = [each for each in (history if isinstance(history, list) else []) if is_id(each)]
+    first = min(versions, key=int, default=identifier)
+    if is_id(identifier) and int(first) < int(
+        identifier
+    ):  # a version of its own id, of a post that has the first one's
+        created_at, edited_at, identifier = id_time(first).isoformat(), id_time(identifier).isoformat(), first
     referenced = item.get("referenced_tweets") or item.get("referenced_posts")
     references = {
         reference.get("type"): reference.get("id")
@@ -282,6 +258,7 @@ def _record(item: Any, names: Mapping[str, str | None]) -> dict[str, Any] | Reco
         "author": names.get(author_id) if isinstance(author_id, str) else None,
         "author_id": author_id,
         "lang": item.get("lang"),
+        "edited_at": edited_at,
         "repost_of": references.get("retweeted"),
         "reply_to": references.get("replied_to"),
     }

@@ -17,6 +17,7 @@ from data.errors import TrackerError
 from data.labels import PROBLEMS
 from data.official import NAIROBI
 from data.settings import Settings, load_settings
+from data.spending import standing_of_x
 
 REFRESH_SECONDS = 60
 CACHE_SECONDS = 20
@@ -134,6 +135,27 @@ def _status_block(status: volume.Status, language: str) -> None:
             waiting=f"{status.waiting:,}",
         )
     )
+
+
+def _budget_notice(url: str, settings: Settings, language: str) -> None:
+    """Where the budget of a paid source keeps it from being read."""
+    engine = opened_store(url).engine
+    where = standing_of_x(engine, settings)
+    if where is None or where.word == "reading":
+        return
+    posts, since = volume.counted_unread(engine, "x")
+    amount = say(language, "amount_usd" if where.in_usd else "amount_posts", used=where.used, limit=where.limit)
+    text = say(
+        language,
+        f"budget_{where.word}",
+        amount=amount,
+        until=shown_time(where.renewed_at, language),
+        posts=f"{posts:,}",
+        since=shown_time(since, language),
+    )
+    st.warning(
+        text.replace("$", r"\$"), icon=":material/payments:"
+    )  # two bare dollars would set what is between as a formula
 
 
 def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> None:
@@ -266,6 +288,7 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         since, again = shown_time(circuit.since, language), shown_time(circuit.next_try_at, language)
         told = {"source": circuit.source, "failures": circuit.failures, "reason": circuit.reason}
         st.warning(say(language, "resting", **told, since=since, again=again), icon=":material/cloud_off:")
+    _budget_notice(url, settings, language)
     if status.word == "empty":
         return
     if status.newest_post is not None and found["posts"].empty and opened_store(url).active_model() is None:
