@@ -18,7 +18,7 @@ from data.store import RunRecord, open_store
 app = typer.Typer()
 
 DEFAULT_EVERY_SECONDS = 120
-SOURCES = ("x", "reddit", "bluesky", "mastodon", "news", "reviews")
+SOURCES = ("x", "reddit", "bluesky", "mastodon", "news", "reviews", "official")
 SHOWN_SKIPS = 200
 
 
@@ -33,7 +33,7 @@ def collect(
     set_up_logs()
     with one_line_errors():
         from collector.runner import Runner, Stopped
-        from collector.sources import bluesky, mastodon, news, reddit, reviews, x
+        from collector.sources import bluesky, mastodon, news, official, reddit, reviews, x
 
         modules = {
             "x": x,
@@ -42,6 +42,7 @@ def collect(
             "mastodon": mastodon,
             "news": news,
             "reviews": reviews,
+            "official": official,
         }
         settings = load_settings()
         names = _named(sources)

@@ -26,7 +26,13 @@ PROBLEM_COLOURS = dict(
     )
 )
 SENTIMENT_COLOURS = dict(zip(SENTIMENTS, ["#D55E00", "#009E73", "#9A9A9A"], strict=True))
-LANE_COLOURS = {"rumour": "#AA3377", "government": "#8C6D31", "dependency": "#56B4E9"}
+LANE_COLOURS = {
+    "rumour": "#AA3377",
+    "government": "#8C6D31",
+    "dependency": "#56B4E9",
+    "promotion": "#E69F00",
+    "unrelated": "#9A9A9A",
+}
 STATUS_COLOURS = {
     "acknowledged": "#E69F00",
     "update": "#56B4E9",
@@ -135,7 +141,10 @@ def _messages(official: pd.DataFrame, window: Window, language: str) -> alt.Laye
     rows["row"] = range(len(rows))
     shown = {"day": "%a %d %b", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}
     times = [row.from_at.strftime(shown[row.precision]) for row in rows.itertuples()]
-    labels = [f"{row.who}: {label_name(language, row.status)}" for row in rows.itertuples()]
+    doubt = f" ({say(language, 'unconfirmed')})"
+    labels = [
+        f"{row.who}{'' if row.confirmed else doubt}: {label_name(language, row.status)}" for row in rows.itertuples()
+    ]
     rows["label"] = [text if len(text) <= _LABEL_CHARACTERS else text[: _LABEL_CHARACTERS - 1] + "…" for text in labels]
     rows["time"] = times
     rows["to"] = [label_name(language, scope) for scope in rows["scope"]]
