@@ -441,7 +441,7 @@ def test_the_commands_confirm_list_and_unconfirm(
     assert (message["post"], message["confirmed"], message["account"]) == ("x:1", True, "x:123")
     assert message["status"] and "[unconfirmed]" not in tracker("status", "list").stdout
     [suspect] = json.loads(tracker("status", "impostors", "--json").stdout)
-    assert (suspect["resembles"], suspect["url"]) == ("x:123", "https://x.com/i/status/2")
+    assert (suspect["resembles"], suspect["url"]) == ("x:@eCitizenKenya", "https://x.com/i/status/2")
     assert "eCitizen_Help" not in json.dumps(suspect) + tracker("status", "impostors").stdout
     assert tracker("status", "unconfirm", "x:123").returncode == 0
     assert "[unconfirmed]" in tracker("status", "list").stdout
