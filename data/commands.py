@@ -316,6 +316,11 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
                 "model", "warning" if missing else "ok", f"{model}, {labelled:,} posts labelled, {missing:,} waiting"
             )
         )
+    listed = [each for each in store.accounts().accounts if each.key]
+    confirmed = sum(each.is_confirmed for each in listed)
+    says = f"{confirmed} of {len(listed)} confirmed" + ("" if confirmed else ": none of their messages grades anything")
+    how = "" if confirmed else " (`tracker status confirm --help`)"
+    checks.append(_check("official accounts", "ok" if confirmed else "warning", says + how))
     for cursor in latest:
         age = (settings.now() - cursor.updated_at).total_seconds()
         state = "warning" if age > STALE_AFTER_SECONDS else "ok"
