@@ -48,7 +48,7 @@ def skeleton(name: str) -> str:
     """The letters and digits of a name as the eye takes them: `3C1TIZEN_Kenya` is `ecitizenkenya`; I, l and 1 are one."""
     plain = name[:MOST_CHARACTERS]
     plain = (plain if plain.isascii() else unicodedata.normalize("NFKD", plain)).casefold()
-    drawn = "".join(each for each in plain.translate(_CONFUSABLE) if each.isalnum())
+    drawn = _SIGNS.sub("", plain.translate(_CONFUSABLE))
     for pair, letter in _PAIRS:
         drawn = drawn.replace(pair, letter)
     return drawn
