@@ -21,6 +21,7 @@ import classifier.commands
 import classifier.release_commands
 import collector.commands
 import dashboard.commands
+import data.account_commands  # adds to `status` of data.commands
 import data.commands
 from data.console import StopSignal, one_line_errors, say, set_up_logs
 from data.errors import InputError

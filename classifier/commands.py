@@ -248,8 +248,13 @@ def label_store(
     total = store.count_unlabelled(model.id)
     done = 0
     with progress_bar("labelling", total) as progress:
-        while batch := store.unlabelled(model.id, STORE_BATCH):
-            labels = label_texts(model, [text for _, _, text in batch], known=known)
+        while True:
+            official = bool(batch := store.unlabelled(model.id, STORE_BATCH, official=True))
+            batch = batch or store.unlabelled(model.id, STORE_BATCH)
+            if not batch:
+                break
+            texts = [text for _, _, text in batch]
+            labels = label_texts(model, texts, known=None if official else known, official=official)
             saved = store.save_labels(
                 model.id, [(source, id_, label) for (source, id_, _), label in zip(batch, labels, strict=True)]
             )

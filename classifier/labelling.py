@@ -29,11 +29,14 @@ def label_texts(
     texts: Sequence[str],
     progress: Callable[[int], None] = lambda _done: None,
     known: dict[str, Labels] | None = None,
+    *,
+    official: bool = False,
 ) -> list[Labels]:
     """The labels of redacted texts, in their order; equal texts are read once.
 
     `known` carries what this model said from one call to the next: texts in it are not read again, new ones are added,
-    and it is emptied at MAX_KNOWN texts or MAX_KNOWN_CHARACTERS.
+    and it is emptied at MAX_KNOWN texts or MAX_KNOWN_CHARACTERS. `official`: the texts are of listed accounts, so that each
+    gets a status and a scope, whatever kind the model takes it for.
     """
     by_text = {} if known is None else known
     if len(by_text) > MAX_KNOWN or sum(map(len, by_text)) > MAX_KNOWN_CHARACTERS:
@@ -76,7 +79,7 @@ def label_texts(
             or lang == "other"
             or not readings[row].is_whole,
             services=find_services(text),
-            status=best["status"][0] if kind == "official" else None,
-            scope=best["scope"][0] if kind == "official" else None,
+            status=best["status"][0] if official or kind == "official" else None,
+            scope=best["scope"][0] if official or kind == "official" else None,
         )
     return [by_text[text] for text in texts]

@@ -82,6 +82,7 @@ class Source(Protocol):
 class Paid(Protocol):
     """A stream that costs money: before it is read the runner gives it the budget, which it must ask before each call."""
 
+    pays: str  # the source whose budget it is
     limits: Limits
     budget: Budget | None
 

@@ -78,7 +78,7 @@ class Runner:
 
     def _walk(self, stream: Stream, run: RunRecord) -> None:
         if isinstance(stream, Paid):
-            stream.budget = Budget(self.store.engine, stream.source, stream.limits, self.now)
+            stream.budget = Budget(self.store.engine, stream.pays, stream.limits, self.now)
         state = self.store.cursor(stream.source, stream.name)
         while True:
             page = self._fetch(stream, state, run)

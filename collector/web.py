@@ -19,11 +19,16 @@ CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 10, 30
 WHOLE_ANSWER_SECONDS = 120  # a server that sends a byte now and then meets every other time-out
 MAX_ANSWER_BYTES = 8 * 1024 * 1024  # unpacked; a page of 40 long posts takes less than 1 MB
 MAX_REDIRECTS = 5
+_RESET_HEADERS = ("X-RateLimit-Reset", "x-rate-limit-reset", "RateLimit-Reset")
 USER_AGENT = "ecitizen-tracker (reads posts that mention a public service)"
 
 
 class AnswerTooLarge(requests.RequestException):
     """The answer is longer than MAX_ANSWER_BYTES."""
+
+
+class BadRequest(TemporaryFailure):
+    """The platform does not take the request as it is."""
 
 
 def open_session() -> requests.Session:
@@ -36,10 +41,18 @@ def open_session() -> requests.Session:
     return session
 
 
-def ask(session: requests.Session, name: str, method: str, url: str, **arguments: Any) -> requests.Response:
-    """An answer with status 200 or 304. `name` is what the messages call the source.
+def ask(
+    session: requests.Session,
+    name: str,
+    method: str,
+    url: str,
+    *,
+    advice: str = "check its address, or take it off the list",
+    **arguments: Any,
+) -> requests.Response:
+    """An answer with status 200 or 304. `name` is what the messages call the source, `advice` what to do when it refuses.
 
-    Raises RateLimited, Refused and TemporaryFailure.
+    Raises RateLimited, Refused and TemporaryFailure, of which BadRequest is one.
     """
     try:
         response = session.request(method, url, **arguments)
@@ -52,8 +65,10 @@ def ask(session: requests.Session, name: str, method: str, url: str, **arguments
         return response
     if status == 429 or (status == 503 and "Retry-After" in response.headers):
         raise RateLimited(f"{name} asks to wait ({status})", reset_at(response.headers))
+    if status == 400:
+        raise BadRequest(f"{name} does not take the request ({status})")
     if status in {401, 402, 403, 404, 410, 451}:
-        raise Refused(f"{name} refused the request ({status}): check its address, or take it off the list")
+        raise Refused(f"{name} refused the request ({status}): {advice}")
     raise TemporaryFailure(f"{name} is failing ({status})")
 
 
@@ -63,8 +78,12 @@ def too_large(name: str) -> str:
 
 
 def reset_at(headers: Mapping[str, str]) -> datetime | None:
-    """When the platform answers again, from Retry-After (seconds, or a date) or X-RateLimit-Reset (seconds, or ISO 8601)."""
-    after, reset = headers.get("Retry-After", ""), headers.get("X-RateLimit-Reset", "")
+    """When the platform answers again, from Retry-After (seconds, or a date) or its reset header (seconds, or ISO 8601).
+
+    The header is Mastodon's X-RateLimit-Reset, X's x-rate-limit-reset or Bluesky's RateLimit-Reset.
+    """
+    after = headers.get("Retry-After", "")
+    reset = next((headers[name] for name in _RESET_HEADERS if name in headers), "")
     ways: list[Callable[[], datetime]] = [
         lambda: datetime.now(UTC) + timedelta(seconds=float(after)),
         lambda: parsedate_to_datetime(after),

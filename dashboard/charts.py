@@ -26,7 +26,13 @@ PROBLEM_COLOURS = dict(
     )
 )
 SENTIMENT_COLOURS = dict(zip(SENTIMENTS, ["#D55E00", "#009E73", "#9A9A9A"], strict=True))
-LANE_COLOURS = {"rumour": "#AA3377", "government": "#8C6D31", "dependency": "#56B4E9"}
+LANE_COLOURS = {
+    "rumour": "#AA3377",
+    "government": "#8C6D31",
+    "dependency": "#56B4E9",
+    "promotion": "#E69F00",
+    "unrelated": "#9A9A9A",
+}
 STATUS_COLOURS = {
     "acknowledged": "#E69F00",
     "update": "#56B4E9",
@@ -62,7 +68,9 @@ def _x(field: str, window: Window, *, axis: bool = True) -> alt.X:
     return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=_domain(window)), axis=ticks if axis else None)
 
 
-def _bars(frame: pd.DataFrame, window: Window, column: str, colours: dict[str, str], language: str) -> alt.Chart:
+def _bars(
+    frame: pd.DataFrame, window: Window, column: str, colours: dict[str, str], language: str, legend_columns: int = 5
+) -> alt.Chart:
     """Stacked rectangles: a Vega-Lite bar that has two ends in time lies on its side."""
     rows = frame.assign(order=[list(colours).index(value) for value in frame[column]]).sort_values(["bucket", "order"])
     rows["top"] = rows.groupby("bucket")["people"].cumsum()
@@ -74,7 +82,7 @@ def _bars(frame: pd.DataFrame, window: Window, column: str, colours: dict[str, s
     rows["name"] = [label_name(language, value) for value in rows[column]]
     rows["key"] = rows[column]
     names = [label_name(language, value) for value in colours]
-    legend = alt.Legend(title=None, orient="bottom", columns=5, symbolType="square")
+    legend = alt.Legend(title=None, orient="bottom", columns=legend_columns, symbolType="square")
     return (
         alt.Chart(rows[["from_at", "until_at", "when", "name", "key", "people", "top", "bottom"]])
         .mark_rect()
@@ -135,7 +143,10 @@ def _messages(official: pd.DataFrame, window: Window, language: str) -> alt.Laye
     rows["row"] = range(len(rows))
     shown = {"day": "%a %d %b", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}
     times = [row.from_at.strftime(shown[row.precision]) for row in rows.itertuples()]
-    labels = [f"{row.who}: {label_name(language, row.status)}" for row in rows.itertuples()]
+    doubt = f" ({say(language, 'unconfirmed')})"
+    labels = [
+        f"{row.who}{'' if row.confirmed else doubt}: {label_name(language, row.status)}" for row in rows.itertuples()
+    ]
     rows["label"] = [text if len(text) <= _LABEL_CHARACTERS else text[: _LABEL_CHARACTERS - 1] + "…" for text in labels]
     rows["time"] = times
     rows["to"] = [label_name(language, scope) for scope in rows["scope"]]
@@ -183,8 +194,8 @@ def sentiment_chart(frame: pd.DataFrame, window: Window, language: str) -> alt.C
 
 
 def lanes_chart(frame: pd.DataFrame, window: Window, language: str) -> alt.Chart:
-    """Rumours and other services' complaints, stacked."""
-    return _bars(frame, window, "lane", LANE_COLOURS, language).properties(
+    """What is shown beside the complaints, stacked."""
+    return _bars(frame, window, "lane", LANE_COLOURS, language, legend_columns=3).properties(
         height=SIDE_HEIGHT, description=say(language, "lanes")
     )
 

@@ -96,14 +96,58 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "sentiment": ("Sentiment of posts about eCitizen", "Hisia za machapisho kuhusu eCitizen"),
     "lanes": (
-        "Beside it, never counted as complaints about eCitizen: rumours, other government services, M-Pesa, banks and networks",
-        "Kando, hazihesabiwi kama malalamiko ya eCitizen: uvumi, huduma nyingine za serikali, M-Pesa, benki na mitandao",
+        "Beside it, never counted as complaints about eCitizen: rumours, complaints about other government services, M-Pesa, banks "
+        "and networks, adverts, and what is about none of these",
+        "Kando, hazihesabiwi kama malalamiko ya eCitizen: uvumi, malalamiko ya huduma nyingine za serikali, M-Pesa, benki na mitandao, "
+        "matangazo ya biashara, na yasiyohusu lolote kati ya haya",
     ),
     "official": ("Official messages", "Ujumbe rasmi"),
     "official_none": (
         "No official message in this period. Add one with `tracker status add`.",
         "Hakuna ujumbe rasmi katika kipindi hiki. Ongeza kwa `tracker status add`.",
     ),
+    "unconfirmed": ("unconfirmed", "haijathibitishwa"),
+    "official_note": (
+        "An unconfirmed message is of an account whose id nobody has checked (`tracker status confirm`): it grades nothing.",
+        "Ujumbe ambao haujathibitishwa ni wa akaunti ambayo kitambulisho chake hakijakaguliwa (`tracker status confirm`): hautumiki kupima chochote.",
+    ),
+    "official_undrawn": (
+        "The chart has room for {drawn} of {total} official messages: those on a disruption before the others, the newest first.",
+        "Chati ina nafasi ya ujumbe rasmi {drawn} kati ya {total}: kwanza wa hitilafu, kisha mwingine, mpya kwanza.",
+    ),
+    "impostors": (
+        "Suspected impostors: accounts that look like an official one ({count})",
+        "Akaunti zinazoshukiwa kuiga akaunti rasmi ({count})",
+    ),
+    "impostors_note": (
+        "Nothing that they write is taken for an official message. A suspicion is no proof: open the post and judge.",
+        "Chochote wanachoandika hakichukuliwi kuwa ujumbe rasmi. Shaka si uthibitisho: fungua chapisho uamue.",
+    ),
+    "column_resembles": ("Looks like", "Inafanana na"),
+    "column_reason": ("Why", "Kwa nini"),
+    "handle_same": (
+        "same handle but for case, signs and look-alike letters",
+        "jina la akaunti lilelile isipokuwa herufi kubwa, alama na herufi zinazofanana",
+    ),
+    "handle_word": ("handle with another added word or number", "jina la akaunti lenye neno au nambari ya ziada"),
+    "handle_letter": ("handle but for one letter", "jina la akaunti isipokuwa herufi moja"),
+    "name_same": (
+        "same displayed name but for case, signs and look-alike letters",
+        "jina la kuonyesha lilelile isipokuwa herufi kubwa, alama na herufi zinazofanana",
+    ),
+    "name_word": (
+        "displayed name with another added word or number",
+        "jina la kuonyesha lenye neno au nambari ya ziada",
+    ),
+    "name_letter": ("displayed name but for one letter", "jina la kuonyesha isipokuwa herufi moja"),
+    "not_counted": ("Not counted ({count:,} posts)", "Hayakuhesabiwa (machapisho {count:,})"),
+    "not_counted_note": (
+        "Posts that were found and are no complaints about eCitizen, each with the reason. What is wrong here can be corrected "
+        "with `tracker correct`.",
+        "Machapisho yaliyopatikana ambayo si malalamiko kuhusu eCitizen, kila moja na sababu. Yenye makosa yanaweza kusahihishwa "
+        "kwa `tracker correct`.",
+    ),
+    "not_counted_choose": ("Reason", "Sababu"),
     "posts": ("The posts", "Machapisho"),
     "posts_of_bar": ("Posts behind the bar of {when}: {problem}", "Machapisho ya mhimili wa {when}: {problem}"),
     "posts_note": (
@@ -222,6 +266,9 @@ _LABELS: dict[str, tuple[str, str]] = {
     "ecitizen": ("eCitizen", "eCitizen"),
     "government": ("other government service", "huduma nyingine ya serikali"),
     "dependency": ("M-Pesa, bank or network", "M-Pesa, benki au mtandao"),
+    "unrelated": ("about none of these services", "haihusu huduma hizi"),
+    "official_unlisted": ("sounds official, by nobody on the list", "kama rasmi, lakini akaunti haimo kwenye orodha"),
+    "official_elsewhere": ("official account, about something else", "akaunti rasmi, kuhusu jambo lingine"),
     "acknowledged": ("acknowledged", "imekiriwa"),
     "update": ("update", "taarifa"),
     "resolved": ("resolved", "imetatuliwa"),

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from sqlalchemy import and_, func, select
 
+import data.messages
 from data import tables
 from data.corrections import settled_posts
 from data.labels import PROBLEMS, SENTIMENTS
+from data.links import link_of
 from data.official import NAIROBI
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 NO_PROBLEM = "none named"
+OFFICIAL = "official"  # the source of the officials' timelines: who reads them has not listened for complaints
 # The status line compares the last hour with the same hour of so many days before.
 USUAL_DAYS = 14
 LEAST_USUAL_DAYS = 3
@@ -27,6 +30,24 @@ ABOVE_USUAL_PEOPLE = 5
 ABOVE_USUAL_TIMES = 3.0
 STALE_AFTER = timedelta(minutes=30)
 MAX_POSTS = 200_000
+# Why a post is no complaint about eCitizen; of several reasons the first.
+NOT_COUNTED: tuple[str, ...] = (
+    "official_elsewhere",
+    "official",
+    "promotion",
+    "rumour",
+    "government",
+    "dependency",
+    "unrelated",
+    "official_unlisted",
+    "question",
+    "recovery",
+    "praise",
+    "news",
+    "opinion",
+    "other",
+)
+DRAWN_MESSAGES = 25
 _POST_COLUMNS = [
     "source",
     "id",
@@ -43,6 +64,7 @@ _POST_COLUMNS = [
     "unsure",
     "services",
     "corrected",
+    "account",
 ]
 
 
@@ -89,6 +111,7 @@ def load_posts(engine: Engine, window: Window) -> pd.DataFrame:
             posts.c.unsure,
             posts.c.services,
             posts.c.corrected,
+            posts.c.account,
         )
         .where(posts.c.created_at >= window.from_at, posts.c.created_at < window.to_at)
         .order_by(posts.c.created_at.desc())
@@ -150,9 +173,22 @@ def sentiment_over_time(posts: pd.DataFrame, window: Window) -> pd.DataFrame:
 
 def lanes(posts: pd.DataFrame, window: Window) -> pd.DataFrame:
     """What is shown beside the complaints and never added to them: `bucket`, `lane`, `people`."""
-    rumours = posts[posts["kind"] == "rumour"].assign(lane="rumour")
-    others = posts[(posts["kind"] == "complaint") & posts["about"].isin(["government", "dependency"])]
-    return people_by(pd.concat([rumours, others.assign(lane=others["about"])]), window, "lane")
+    reasoned = not_counted(posts)
+    shown = reasoned["reason"].isin(["rumour", "promotion", "unrelated"])
+    shown |= reasoned["reason"].isin(["government", "dependency"]) & (reasoned["kind"] == "complaint")
+    return people_by(reasoned[shown].rename(columns={"reason": "lane"}), window, "lane")
+
+
+def not_counted(posts: pd.DataFrame) -> pd.DataFrame:
+    """The posts that are no complaints about eCitizen, with `reason`: of several that fit, the first of NOT_COUNTED."""
+    rest = posts.drop(complaints(posts).index)
+    official = rest["account"].notna()
+    kind = rest["kind"].replace("official", "official_unlisted")
+    reason = kind.where(rest["about"] == "ecitizen", rest["about"].replace("other", "unrelated"))
+    for first in ("rumour", "promotion"):
+        reason = reason.mask(kind == first, first)
+    reason = reason.mask(official, "official").mask(official & (rest["about"] != "ecitizen"), "official_elsewhere")
+    return rest.assign(reason=reason)
 
 
 def problem_shares(posts: pd.DataFrame) -> pd.DataFrame:
@@ -167,43 +203,67 @@ def problem_shares(posts: pd.DataFrame) -> pd.DataFrame:
 
 
 def official_messages(engine: Engine, window: Window) -> pd.DataFrame:
-    """The official messages that touch a window, with `from_at` and `until_at`: as wide as the time's precision."""
-    table = tables.official_messages
-    query = (
-        select(table)
-        .where(table.c.at < window.to_at, table.c.at >= window.from_at - timedelta(days=1))
-        .order_by(table.c.at, table.c.id)
-    )
-    with engine.connect() as connection:
-        rows = [dict(row) for row in connection.execute(query).mappings()]
+    """The official messages about eCitizen, or by it, that touch a window: `from_at` to `until_at`, as their time is known."""
+    messages = data.messages.official_messages(engine, window.from_at - timedelta(days=1), window.to_at)
     columns = [
         "from_at",
         "until_at",
         "precision",
         "who",
+        "confirmed",
         "from_ecitizen",
         "status",
         "scope",
         "text",
         "url",
-        "synthetic",
     ]
     width = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(0)}
-    for row in rows:
-        row["from_at"] = row["at"].astimezone(NAIROBI)
-        row["until_at"] = row["from_at"] + width[row["precision"]]
-        row["who"] = row["office"] or row["account"]
-    frame = pd.DataFrame(rows, columns=columns)
-    if frame.empty:
-        return frame
-    return frame[frame["until_at"] >= window.from_at].reset_index(drop=True)
+    rows = []
+    for message in reversed(messages):
+        if message["about"] != "ecitizen" and not message["from_ecitizen"]:
+            continue
+        from_at = message["at"].astimezone(NAIROBI)
+        until_at = from_at + width[message["precision"]]
+        if until_at >= window.from_at:
+            who = message["office"] or message["account"]
+            rows.append(message | {"from_at": from_at, "until_at": until_at, "who": who})
+    return pd.DataFrame(rows, columns=[*columns, "synthetic"])
+
+
+def drawn_messages(official: pd.DataFrame) -> pd.DataFrame:
+    """Those that a chart has room for: before the others what speaks of a disruption, and of these the newest."""
+    if len(official) <= DRAWN_MESSAGES:
+        return official
+    other = official["status"].isin(["help", "notice"])
+    return official.assign(other=other)[::-1].sort_values("other", kind="stable").head(DRAWN_MESSAGES).sort_index()
+
+
+def suspected_impostors(engine: Engine) -> pd.DataFrame:
+    """Accounts that look like an official one: `at`, `source`, `resembles`, `reason` and `link` to a post, the newest first."""
+    table = tables.suspected_impostors
+    with engine.connect() as connection:
+        rows = connection.execute(select(table).order_by(table.c.first_seen_at.desc(), table.c.author)).mappings()
+        found = [
+            {
+                "at": row["first_seen_at"].astimezone(NAIROBI),
+                "source": row["source"],
+                "resembles": row["resembles"],
+                "reason": row["reason"],
+                "link": link_of(*row["first_post"].split(":", 1)),
+            }
+            for row in rows
+        ]
+    return pd.DataFrame(found, columns=["at", "source", "resembles", "reason", "link"])
 
 
 def looked_at(engine: Engine, window: Window) -> list[tuple[datetime, datetime]]:
     """The spans of a window that at least one of the shown sources looked at, in order, without overlap."""
     table = tables.coverage
     query = select(table.c.from_at, table.c.to_at).where(
-        table.c.gap_reason.is_(None), table.c.to_at >= window.from_at, table.c.from_at <= window.to_at
+        table.c.gap_reason.is_(None),
+        table.c.source != OFFICIAL,
+        table.c.to_at >= window.from_at,
+        table.c.from_at <= window.to_at,
     )
     if window.sources:
         query = query.where(table.c.source.in_(window.sources))
@@ -270,11 +330,11 @@ def status_line(engine: Engine, now: datetime) -> Status:
         )
         covered = connection.execute(
             select(coverage.c.source, func.max(coverage.c.to_at))
-            .where(coverage.c.gap_reason.is_(None), coverage.c.from_at <= now)
+            .where(coverage.c.gap_reason.is_(None), coverage.c.source != OFFICIAL, coverage.c.from_at <= now)
             .group_by(coverage.c.source)
         )
         until: dict[str, datetime] = {row[0]: row[1] for row in covered}
-        collected = set(connection.execute(select(tables.runs.c.source).distinct()).scalars())
+        collected = set(connection.execute(select(tables.runs.c.source).distinct()).scalars()) - {OFFICIAL}
     latest = max(until.values(), default=None)
     looked_until = min(latest, now) if latest else None
     # Where nothing was ever collected, imports alone say what was looked at.
@@ -349,15 +409,3 @@ def time_span(engine: Engine, now: datetime) -> tuple[datetime, datetime] | None
     with engine.connect() as connection:
         first = connection.execute(select(func.min(tables.posts.c.created_at))).scalar()
     return (first, now) if first is not None else None
-
-
-def link_of(source: str, identifier: str) -> str | None:
-    """Where a post stands, without its author's handle."""
-    if source == "x":
-        return f"https://x.com/i/status/{identifier}"
-    if source == "reddit" and identifier.startswith("t3_"):
-        return f"https://www.reddit.com/comments/{identifier[3:]}"
-    if source == "bluesky" and identifier.startswith("at://") and "/app.bsky.feed.post/" in identifier:
-        account, _, key = identifier.removeprefix("at://").partition("/app.bsky.feed.post/")
-        return f"https://bsky.app/profile/{account}/post/{key}" if account.startswith("did:") else None
-    return None

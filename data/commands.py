@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,8 @@ from data import tables
 from data.console import one_line_errors, print_json, say, set_up_logs
 from data.errors import InputError, RecordError, TrackerError
 from data.labels import ABOUTS, KINDS, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
-from data.official import NAIROBI, check_listed, parse_official
+from data.messages import official_messages
+from data.official import NAIROBI, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
 from data.spending import Standing, standing_of_x
@@ -51,8 +53,8 @@ def add(
         record = {"at": at, "precision": precision, "account": account, "office": office, "status": status_}
         record |= {"scope": scope, "from": from_, "to": to, "url": url, "text": text}
         message = parse_official(record)
-        check_listed(message)
         store = open_store(load_settings())
+        store.accounts().check_listed(message)
         new = store.add_official([message])
         store.close()
         say("added" if new else "this message is there already")
@@ -72,30 +74,15 @@ def list_(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
             say("no official messages yet: tracker status add, or tracker status import FILE")
         for message in [] if as_json else messages:
             who = message["office"] or message["account"]
+            who += "" if message["confirmed"] else " [unconfirmed]"
             typer.echo(f"{shown_time(message)}  {message['status']:<13} {who} ({message['scope']}): {message['text']}")
 
 
 def official_rows(store: Store) -> list[dict[str, Any]]:
-    """The official messages with the fields of INTERFACE, times in UTC, the newest first."""
-    table = tables.official_messages
-    with store.engine.connect() as connection:
-        rows = connection.execute(select(table).order_by(table.c.at.desc(), table.c.id.desc())).mappings().all()
+    """The official messages, added by hand or collected, with the fields of INTERFACE, the newest first."""
     return [
-        {
-            "at": row["at"].isoformat(),
-            "precision": row["precision"],
-            "account": row["account"],
-            "office": row["office"],
-            "from_ecitizen": row["from_ecitizen"],
-            "status": row["status"],
-            "scope": row["scope"],
-            "from": row["covers_from"].isoformat() if row["covers_from"] else None,
-            "to": row["covers_to"].isoformat() if row["covers_to"] else None,
-            "url": row["url"],
-            "text": row["text"],
-            "synthetic": row["synthetic"],
-        }
-        for row in rows
+        {name: value.isoformat() if isinstance(value, datetime) else value for name, value in message.items()}
+        for message in official_messages(store.engine)
     ]
 
 
@@ -124,7 +111,7 @@ def import_(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
 
 def import_official(path: Path, store: Store) -> tuple[int, int]:
     """All of a file or nothing; returns how many were read and how many were new. Raises InputError with the line."""
-    messages = []
+    messages, listed = [], store.accounts()
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
@@ -134,7 +121,7 @@ def import_official(path: Path, store: Store) -> tuple[int, int]:
             continue
         try:
             message = parse_official(json.loads(line))
-            check_listed(message)
+            listed.check_listed(message)
             messages.append(message)
         except RecordError as error:
             raise InputError(f"{path}, line {number}: {error}") from None
@@ -289,4 +276,9 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
     budget = standing_of_x(store.engine, settings)
     if budget is not None:
         checks.append(_budget(budget, settings))
+    listed = [each for each in store.accounts().accounts if each.key]
+    confirmed = sum(each.is_confirmed for each in listed)
+    says = f"{confirmed} of {len(listed)} confirmed" + ("" if confirmed else ": none of their messages grades anything")
+    how = "" if confirmed else " (`tracker status confirm --help`)"
+    checks.append(_check("official accounts", "ok" if confirmed else "warning", says + how))
     return checks

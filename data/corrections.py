@@ -78,7 +78,8 @@ def settled_posts() -> Subquery:
     """The columns of `posts` and `labels` for each post that the active model labelled, its labels as settled.
 
     Of each field of FIELDS also what the model itself says (`FIELD_said`), and `FIELD_who` and `FIELD_at` of the newest
-    correction; `corrected` says whether there is any. Where the settled kind is not `official`, status and scope are NULL.
+    correction; `corrected` says whether there is any. Of a listed account (`account`) the kind is `official`, whatever else was
+    said. Where the settled kind is not `official`, status and scope are NULL.
     """
     posts, labels, models = tables.posts, tables.labels, tables.models
     of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == models.c.model)
@@ -94,11 +95,17 @@ def settled_posts() -> Subquery:
         if field != "problems":
             value = func.replace(type_coerce(value, Text), '"', "", type_=Text)  # JSON of a name is the name in quotes
         settled[field] = func.coalesce(value, labels.c[field])
+        said: Any = labels.c[field]
+        if (
+            field in OFFICIAL_FIELDS
+        ):  # of a listed account there is a status even where the model takes the post for another kind
+            said = case((labels.c.kind == "official", said))
         rest += [
-            labels.c[field].label(f"{field}_said"),
+            said.label(f"{field}_said"),
             newest.c.who.label(f"{field}_who"),
             newest.c.at.label(f"{field}_at"),
         ]
+    settled["kind"] = case((posts.c.account.is_not(None), "official"), else_=settled["kind"])
     for field in OFFICIAL_FIELDS:
         settled[field] = case((settled["kind"] == "official", settled[field]))
     rest += [each for each in labels.c if each.name not in posts.c and each.name not in settled]
@@ -116,11 +123,17 @@ def _newest_number(field: str) -> ScalarSelect[int]:
 def corrections_of(row: RowMapping) -> list[dict[str, Any]]:
     """Of a row of `settled_posts`, for each corrected field `{"field", "model_said", "who", "at"}`.
 
-    `model_said` is the word of the model that the row names. Status and scope that fell with the kind are in the list.
+    `model_said` is the word of the model that the row names. Status and scope that fell with the kind are in the list. Where
+    the list of official accounts decided against the model, `who` is `account`.
     """
     found = []
     for field in FIELDS:
         said, decider = row[f"{field}_said"], field
+        is_by_account = row["account"] is not None and row["kind_said"] != "official"
+        if is_by_account and (field == "kind" or (field in OFFICIAL_FIELDS and row[f"{field}_who"] is None)):
+            at = row["first_seen_at"].isoformat()
+            found.append({"field": field, "model_said": said, "who": "account", "at": at})
+            continue
         if field in OFFICIAL_FIELDS and row["kind"] != "official":
             if said is None:
                 continue

@@ -36,6 +36,7 @@ class Post:
     repost_of: str | None = None
     reply_to: str | None = None
     synthetic: bool = False
+    author_name: str | None = None  # the displayed name: held against the official ones at the door, never stored
 
 
 def parse_time(value: object) -> datetime:
@@ -130,4 +131,5 @@ def parse_post(record: object, *, now: datetime, source: str | None = None) -> P
         repost_of=_reference(record, "repost_of"),
         reply_to=_reference(record, "reply_to"),
         synthetic=record.get("synthetic") in (True, "true", "True", 1),
+        author_name=text_field(record, "author_name"),
     )

@@ -149,6 +149,12 @@ class Settings(BaseSettings):
         DEFAULT_MASTODON_URLS, validation_alias=AliasChoices("mastodon_urls", "TRACKER_MASTODON_URLS")
     )
     feed_urls: Addresses = Field(DEFAULT_FEED_URLS, validation_alias=AliasChoices("feed_urls", "TRACKER_FEED_URLS"))
+    notice_urls: Addresses = Field(
+        (),
+        validation_alias=AliasChoices("notice_urls", "TRACKER_NOTICE_URLS"),
+        description="Feeds of offices, read whole by the source `official` once their host is confirmed",
+    )
+    bluesky_url: Address = Field("https://public.api.bsky.app", alias="TRACKER_BLUESKY_URL")
     play_apps: Apps = Field(DEFAULT_PLAY_APPS, validation_alias=AliasChoices("play_apps", "TRACKER_PLAY_APPS"))
     apple_apps: Apps = Field((), validation_alias=AliasChoices("apple_apps", "TRACKER_APPLE_APPS"))
     play_url: Address = Field("https://play.google.com", alias="TRACKER_PLAY_URL")

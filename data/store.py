@@ -37,6 +37,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from data import tables
+from data.accounts import AccountList, check_account, listed_accounts, recognise_stored, split_key
 from data.corrections import FIELDS, check_fields, settle, settled_posts, without_official
 from data.errors import InputError, StoreError
 from data.labels import confidence
@@ -169,7 +170,9 @@ class Store:
         given = list(posts)
         rows = {(post.source, post.id): self._row(post) for post in given}
         with self._transaction() as connection:
+            suspects = self._recognise(connection, given, rows)
             tally = self._insert_posts(connection, rows)
+            self._suspect(connection, suspects)
             tally.duplicate = len(given) - tally.new - tally.dropped
             if source is not None and cursor is not None:
                 self._save_cursor(connection, source, stream, cursor)
@@ -211,15 +214,18 @@ class Store:
         with self.engine.connect() as connection:
             return connection.execute(select(tables.models.c.model).where(tables.models.c.active)).scalar()
 
-    def unlabelled(self, model: str, limit: int) -> list[tuple[str, str, str]]:
-        """Up to `limit` posts without a label of this model as (source, id, text), newest first."""
+    def unlabelled(self, model: str, limit: int, *, official: bool = False) -> list[tuple[str, str, str]]:
+        """Up to `limit` posts without a label of this model as (source, id, text), newest first.
+
+        With `official` those of listed accounts, whose labels need a status whatever the model takes them for; else the rest.
+        """
         posts, labels = tables.posts, tables.labels
         labelled = select(labels.c.id).where(
             labels.c.model == model, labels.c.source == posts.c.source, labels.c.id == posts.c.id
         )
         query = (
             select(posts.c.source, posts.c.id, posts.c.text)
-            .where(~labelled.exists())
+            .where(~labelled.exists(), posts.c.account.is_not(None) if official else posts.c.account.is_(None))
             .order_by(posts.c.created_at.desc())
             .limit(limit)
         )
@@ -237,7 +243,7 @@ class Store:
     def save_labels(self, model: str, labelled: Iterable[tuple[str, str, Labels]]) -> int:
         """Keep what a model says of (source, id); a label that is there already stays. Returns how many were given.
 
-        A post that was erased meanwhile gets no label.
+        A post that was erased meanwhile gets no label, nor one of an account listed meanwhile where the label has no status.
         """
         now = self._now()
         rows = {
@@ -246,6 +252,12 @@ class Store:
         }
         with self._transaction() as connection:
             present = _present(connection, tables.posts, rows)
+            if without_status := {key for key, row in rows.items() if row["status"] is None}:
+                # The list is read first, so that on PostgreSQL nobody changes it meanwhile.
+                connection.execute(select(tables.confirmed_accounts.c.source).limit(1))
+                posts = tables.posts
+                official = select(posts.c.source, posts.c.id).where(posts.c.account.is_not(None)).subquery()
+                present -= _present(connection, official, without_status)
             given = [rows[key] for key in sorted(rows.keys() & present)]
             if given:
                 connection.execute(self._insert(tables.labels).on_conflict_do_nothing(), given)
@@ -270,17 +282,20 @@ class Store:
         given = check_fields(fields)
         for field, value in (("source", source), ("id", id_)):
             text_field({field: value}, field, required=True)
-        name = _words("who", who, MAX_WHO_CHARACTERS)
-        if not name:
-            raise InputError("who is missing: say who corrects the post (it is kept as a pseudonym)")
-        analyst = pseudonym(self._key, _ANALYST, name)
+        analyst = self._analyst(who, "corrects the post")
         reason = redact(_words("why", why, MAX_WHY_CHARACTERS), keep_handles=self._keep_handles) or None
         posts, labels, models, table = tables.posts, tables.labels, tables.models, tables.corrections
         with self._transaction() as connection:
             # The row is held to the end, so that words on one post follow each other and none outlives the post.
-            held = select(posts.c.id).where(posts.c.source == source, posts.c.id == id_).with_for_update()
-            if connection.execute(held).scalar() is None:
+            held = select(posts.c.account).where(posts.c.source == source, posts.c.id == id_).with_for_update()
+            post = connection.execute(held).first()
+            if post is None:
                 raise InputError(f"{source}:{id_} is not in the store: an export lists the source and id of each post")
+            if post.account and given.get("kind", "official") != "official":
+                raise InputError(
+                    f"{source}:{id_} is by a listed official account, so that its kind is official: correct its status, scope "
+                    "or about; or take the account off with `tracker status unconfirm`"
+                )
             active = labels.join(models, and_(models.c.model == labels.c.model, models.c.active))
             by_model = select(labels).select_from(active).where(labels.c.source == source, labels.c.id == id_)
             label = connection.execute(by_model).mappings().first()
@@ -289,6 +304,8 @@ class Store:
             of_post = select(table).where(table.c.source == source, table.c.id == id_).order_by(table.c.number)
             newest = {row["field"]: row for row in connection.execute(of_post).mappings()}
             said = {field: label[field] if label else None for field in FIELDS}
+            if post.account:
+                said["kind"] = "official"
             before = said | {field: row["value"] for field, row in newest.items()}
             settled = settle(given, said if confirm else {}, before)
             common = {"source": source, "id": id_, "who": analyst, "at": self._now(), "why": reason}
@@ -377,6 +394,65 @@ class Store:
                 new += connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
         return new
 
+    def accounts(self) -> AccountList:
+        """The official accounts as they stand."""
+        with self.engine.connect() as connection:
+            return self._accounts(connection)
+
+    def confirm_account(
+        self, key: str, *, handle: str | None, office: str, is_ecitizen: bool, evidence: str, who: str
+    ) -> tuple[int, bool]:
+        """Take an account (SOURCE:ID) on the list of confirmed ones; what it wrote is official from now on, stored posts too.
+
+        Returns how many posts of it are stored, and whether it had been suspected as an impostor, which is dropped. `who` is
+        kept as a pseudonym. Raises InputError where a field is wrong.
+        """
+        analyst, table = self._analyst(who, "confirms the account"), tables.confirmed_accounts
+        with self._transaction() as connection:
+            self._hold_accounts(connection)
+            listed = listed_accounts(connection)
+            account = check_account(
+                key, handle=handle, office=office, is_ecitizen=is_ecitizen, evidence=evidence, listed=listed
+            )
+            row = {name: getattr(account, name) for name in ("source", "account_id", "handle", "office", "is_ecitizen")}
+            row |= {"evidence": account.evidence, "who": analyst, "at": self._now()}
+            upsert = self._insert(table).values(row)
+            connection.execute(upsert.on_conflict_do_update(index_elements=["source", "account_id"], set_=row))
+            suspects = tables.suspected_impostors
+            source, account_id = split_key(key)
+            hashed = pseudonym(self._key, source, account_id)
+            of_it = and_(suspects.c.source == source, suspects.c.author == hashed)
+            was_suspected = connection.execute(delete(suspects).where(of_it)).rowcount > 0
+            recognise_stored(connection, self._accounts(connection))
+            detail = {name: row[name] for name in ("source", "account_id", "office", "is_ecitizen", "who")}
+            self._audit(connection, "confirm account", detail | {"was_suspected": was_suspected})
+            posts = tables.posts
+            count = connection.execute(select(func.count()).where(posts.c.account == account.key)).scalar_one()
+        return count, was_suspected
+
+    def unconfirm_account(self, key: str, who: str | None = None) -> None:
+        """Take a confirmed account off again: its posts are no official messages any more. Raises InputError for another."""
+        source, account_id = split_key(key)
+        analyst, table = (
+            self._analyst(who, "unconfirms the account") if who is not None else None,
+            tables.confirmed_accounts,
+        )
+        with self._transaction() as connection:
+            self._hold_accounts(connection)
+            where = and_(table.c.source == source, table.c.account_id == account_id)
+            if not connection.execute(delete(table).where(where)).rowcount:
+                raise InputError(f"{key} is not confirmed: `tracker status accounts` lists those that are")
+            recognise_stored(connection, self._accounts(connection))
+            detail = {"source": source, "account_id": account_id, "who": analyst}
+            self._audit(connection, "unconfirm account", detail)
+
+    def impostors(self) -> list[dict[str, Any]]:
+        """The suspected impostors, the newest first: source, resembles, reason, first_post (SOURCE:ID), first_seen_at."""
+        table = tables.suspected_impostors
+        query = select(table).order_by(table.c.first_seen_at.desc(), table.c.source, table.c.author)
+        with self.engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
     def erase_post(self, source: str, id_: str) -> int:
         """Remove a post, its labels and corrections, and keep it out. Returns how many posts were there (0 or 1)."""
         with self._transaction() as connection:
@@ -435,8 +511,53 @@ class Store:
         with _readable_errors(self.engine), self.engine.execution_options(writes=True).begin() as connection:
             yield connection
 
+    def _analyst(self, who: str, does: str) -> str:
+        name = _words("who", who, MAX_WHO_CHARACTERS)
+        if not name:
+            raise InputError(f"who is missing: say who {does} (it is kept as a pseudonym)")
+        return pseudonym(self._key, _ANALYST, name)
+
+    def _accounts(self, connection: Connection) -> AccountList:
+        return AccountList(listed_accounts(connection), lambda source, name: pseudonym(self._key, source, name))
+
+    def _hold_accounts(self, connection: Connection) -> None:
+        """A page that was judged by the list as it was is saved first, and no other begins: none slips between."""
+        if self.engine.dialect.name == "postgresql":  # on SQLite one transaction writes at a time
+            connection.execute(text(f"LOCK TABLE {tables.confirmed_accounts.name} IN ACCESS EXCLUSIVE MODE"))
+
+    def _recognise(
+        self, connection: Connection, given: Sequence[Post], rows: dict[tuple[str, str], dict[str, Any]]
+    ) -> dict[tuple[str, str], tuple[str, str]]:
+        """Set `account` of the rows; returns what the others resemble, by key, as (listed account, reason)."""
+        if not rows:
+            return {}
+        listed = self._accounts(connection)
+        suspects = {}
+        for post in given:
+            row = rows[post.source, post.id]
+            # An export's pseudonym is of an id, as long as there was one.
+            has_id = post.author_id is not None or row["author"] == post.author
+            row["account"] = listed.recognise(post.source, row["author"], row["author_handle"], has_id=has_id)
+            if row["account"] is None and row["author"] is not None:
+                handle = None if row["author"] == post.author else post.author
+                if alike := listed.resemblance(handle, post.author_name):
+                    suspects[post.source, post.id] = alike
+        return suspects
+
+    def _suspect(self, connection: Connection, suspects: dict[tuple[str, str], tuple[str, str]]) -> None:
+        if not suspects:
+            return
+        posts, now = tables.posts, self._now()
+        for source, id_ in sorted(_present(connection, posts, suspects)):  # not what was erased before
+            author = select(posts.c.author).where(posts.c.source == source, posts.c.id == id_)
+            resembles, reason = suspects[source, id_]
+            row = {"source": source, "author": connection.execute(author).scalar_one(), "resembles": resembles}
+            row |= {"reason": reason, "first_post": f"{source}:{id_}", "first_seen_at": now}
+            connection.execute(self._insert(tables.suspected_impostors).values(row).on_conflict_do_nothing())
+
     def _row(self, post: Post) -> dict[str, Any]:
         author = post.author_id or post.author
+        hashed = pseudonym(self._key, post.source, author) if author else None
         return {
             "source": post.source,
             "id": post.id,
@@ -444,13 +565,17 @@ class Store:
             "first_seen_at": self._now(),
             "text": redact(post.text, author=post.author, keep_handles=self._keep_handles),
             "fingerprint": fingerprint(self._key, post.text),
-            "author": pseudonym(self._key, post.source, author) if author else None,
-            "author_handle": pseudonym(self._key, post.source, post.author) if post.author else None,
+            "author": hashed,
+            # A pseudonym, as an export gives it, is no handle.
+            "author_handle": pseudonym(self._key, post.source, post.author)
+            if post.author and post.author != hashed
+            else None,
             "platform_lang": post.lang,
             "repost_of": post.repost_of,
             "reply_to": post.reply_to,
             "links": _hosts(post),
             "synthetic": post.synthetic,
+            "account": None,
         }
 
     def _insert_posts(self, connection: Connection, rows: dict[tuple[str, str], dict[str, Any]]) -> Tally:
@@ -501,6 +626,8 @@ class Store:
         found = list(connection.execute(select(posts.c.id, posts.c.author, posts.c.author_handle).where(by_author)))
         erased = self._erase(connection, {(source, row.id) for row in found})
         names = {hashed}.union(*((row.author, row.author_handle) for row in found)) - {None}
+        suspects = tables.suspected_impostors
+        connection.execute(delete(suspects).where(suspects.c.source == source, suspects.c.author.in_(names)))
         self._bury(connection, "author", {(source, each) for each in names})
         return erased
 

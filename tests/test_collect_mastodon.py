@@ -540,3 +540,14 @@ def test_the_command_and_the_doctor(tracker: Callable[..., CompletedProcess[str]
     wrong = tracker("doctor", TRACKER_MASTODON_URLS="https://good.example, bad")
     assert wrong.returncode == 2
     assert "MASTODON_URLS" in wrong.stderr.upper()
+
+
+def test_the_displayed_name_of_an_author_reaches_the_door_and_no_further(
+    reading: Reading, instance: MastodonInstance
+) -> None:
+    account = {"acct": "wanja_88", "url": f"https://{HOME}/@wanja_88", "display_name": "eCitizen Kenya"}
+    instance.publish([replace(each, extra={"account": account}) for each in toots(1, NOW - MINUTE)])
+    assert reading.run() is not None
+    [suspect] = reading.store.impostors()
+    assert (suspect["source"], suspect["reason"]) == ("mastodon", "name_same")
+    assert "eCitizen Kenya" not in str(reading.rows())

@@ -453,3 +453,17 @@ def test_any_mix_of_faults_stops_and_new_posts_ends_with_each_post_once(
     assert all(to_at <= covered[0] for _, to_at in reading.coverage("search", gaps=True))
     assert covered[0] < min(served(platform).values())
     assert reading.run().fetched == 0
+
+
+def test_a_look_alike_is_known_by_its_displayed_name_which_is_not_kept(reading: Reading, platform: XPlatform) -> None:
+    platform.publish([XPost(x_id(NOW - MINUTE), "eCitizen is restored", username="eCitizen_KE", author_id="9")])
+    assert reading.run() is not None
+    [suspect] = reading.store.impostors()
+    assert suspect["resembles"] == "x:@eCitizenKenya"
+    answer = {
+        "data": [{"id": "1", "text": "eCitizen is restored", "author_id": "7", "created_at": "2026-03-05T08:00:00Z"}],
+        "includes": {"users": [{"id": "7", "username": "wanja_88", "name": "eCitizen Kenya"}]},
+    }
+    [record] = x.records(answer)
+    assert isinstance(record, dict)
+    assert (record["author"], record["author_name"]) == ("wanja_88", "eCitizen Kenya")

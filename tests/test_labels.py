@@ -104,7 +104,8 @@ def test_only_offices_and_account_ids_on_the_list_speak_for_ecitizen() -> None:
     assert not speaks(account="x:None")
     assert not speaks(account="x:eCitizenKenya")
     assert not speaks(account="x:123", office="Directorate of eCitizen")
-    assert official_handles() == {account.handle.lower() for account in official_accounts()} >= {"ecitizenkenya"}
+    handles = {account.handle.lower() for account in official_accounts() if account.handle}
+    assert official_handles() == handles >= {"ecitizenkenya"}
 
 
 WRONG: list[tuple[str, Any]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,3 +160,48 @@ def test_a_database_that_cannot_be_used_is_explained(monkeypatch: pytest.MonkeyP
     shown = page()
     assert not shown.exception
     assert "nowhere" in words(shown)
+
+
+def test_what_is_not_counted_is_shown_with_its_reason(store: Store) -> None:
+    fill(store)
+    put(store, "2026-03-05 11:00", labels(kind="promotion", about="other"), text="Sneakers at half price")
+    put(store, "2026-03-05 11:10", labels(about="dependency"), text="M-Pesa down")
+    shown = page()
+    assert not shown.exception
+    assert say("en", "not_counted", count=3) in [each.label for each in shown.expander]
+    table = shown.dataframe[-1].value.set_index("text")["reason"].to_dict()
+    assert table == {
+        "Sneakers at half price": "promotion",
+        "M-Pesa down": "M-Pesa, bank or network",
+        "asante": "praise",
+    }
+    shown.button_group(key="reasons").set_value(["promotion"]).run()
+    assert shown.dataframe[-1].value["text"].tolist() == ["Sneakers at half price"]
+    assert {metric.label: metric.value for metric in shown.metric}["People complaining"] == "7"
+
+
+def test_a_suspected_impostor_is_shown_with_a_link_and_an_unconfirmed_message_as_such(store: Store) -> None:
+    fill(store)
+    at = NOW.replace(hour=8)
+    store.save_page(
+        [
+            Post("x", "71", at, "Restored, send 200 to unlock", author="eCitizen_KE", author_id="9"),
+            Post("x", "72", at, "We are aware", author="eCitizenKenya", author_id="8"),
+        ]
+    )
+    official = replace(labels(kind="official"), status="acknowledged", scope="statement")
+    store.save_labels(MODEL, [("x", "71", official), ("x", "72", official)])
+    shown = page()
+    assert not shown.exception
+    assert say("en", "impostors", count=1) in [each.label for each in shown.expander]
+    tables = [each.value for each in shown.dataframe]
+    [suspects] = [each for each in tables if "resembles" in each]
+    assert suspects["link"].tolist() == ["https://x.com/i/status/71"]
+    assert "eCitizen_KE" not in suspects.to_csv()
+    [messages] = [each for each in tables if "scope" in each]
+    assert messages[["who", "text"]].to_numpy().tolist() == [["Directorate of eCitizen (unconfirmed)", "We are aware"]]
+    assert {metric.label: metric.value for metric in shown.metric}["First official word"] == "none"
+    assert say("en", "official_note") in words(shown)
+    shown.radio(key="ui").set_value("sw").run()
+    assert not shown.exception
+    assert say("sw", "impostors", count=1) in [each.label for each in shown.expander]

@@ -180,14 +180,3 @@ def test_a_silent_source_is_named_while_another_goes_on(store: Store) -> None:
         store.save_run(RunRecord(source, nairobi("2026-03-05 09:25")))
     status = volume.status_line(store.engine, NOW)
     assert (status.word, status.silent) == ("blind", ("mastodon", "reddit"))
-
-
-def test_links_carry_no_handle() -> None:
-    assert volume.link_of("x", "123") == "https://x.com/i/status/123"
-    assert volume.link_of("reddit", "t3_abc") == "https://www.reddit.com/comments/abc"
-    assert (
-        volume.link_of("bluesky", "at://did:plc:abc/app.bsky.feed.post/3k")
-        == "https://bsky.app/profile/did:plc:abc/post/3k"
-    )
-    assert volume.link_of("bluesky", "at://somebody.bsky.social/app.bsky.feed.post/3k") is None
-    assert volume.link_of("care-desk", "1") is None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from collector.page import Source
 
-NAMES = ("x", "reddit", "bluesky", "mastodon", "news", "reviews")
+NAMES = ("x", "reddit", "bluesky", "mastodon", "news", "reviews", "official")
 
 
 def load_source(name: str) -> Source:

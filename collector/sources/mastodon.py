@@ -287,7 +287,7 @@ def record(status: Any, instance: str) -> dict[str, Any] | RecordError:
     handle, page = account.get("acct"), account.get("url")
     if isinstance(handle, str) and handle and "@" not in handle:  # an author of the instance itself
         handle = f"{handle}@{_host(page) or instance}"
-    parent = status.get("in_reply_to_id")
+    parent, name = status.get("in_reply_to_id"), account.get("display_name")
     return {
         "source": NAME,
         "id": identifier,
@@ -296,6 +296,7 @@ def record(status: Any, instance: str) -> dict[str, Any] | RecordError:
         "author": handle,
         # The number of an account is another on every instance; its page is not.
         "author_id": page if isinstance(page, str) else None,
+        "author_name": name if isinstance(name, str) else None,
         "lang": status.get("language"),
         "repost_of": repost_of,
         "reply_to": f"{instance}/{parent}" if isinstance(parent, str | int) else None,

@@ -94,6 +94,7 @@ class Search:
     """
 
     source = NAME
+    pays = NAME
     name = "search"
 
     def __init__(self, token: str, url: str, query: str, limits: Limits) -> None:
@@ -216,7 +217,7 @@ def records(answer: Mapping[str, Any]) -> Iterator[dict[str, Any] | RecordError]
     includes = answer.get("includes")
     users = includes.get("users") if isinstance(includes, dict) else None
     names = {
-        user["id"]: user.get("username")
+        user["id"]: (user.get("username"), user.get("name"))
         for user in (users if isinstance(users, list) else [])
         if isinstance(user, dict) and isinstance(user.get("id"), str)
     }
@@ -224,7 +225,7 @@ def records(answer: Mapping[str, Any]) -> Iterator[dict[str, Any] | RecordError]
         yield _record(item, names)
 
 
-def _record(item: Any, names: Mapping[str, str | None]) -> dict[str, Any] | RecordError:
+def _record(item: Any, names: Mapping[str, tuple[str | None, Any]]) -> dict[str, Any] | RecordError:
     if not isinstance(item, dict):
         return RecordError(f"expected a post, found {type(item).__name__}")
     identifier = item.get("id")
@@ -250,13 +251,15 @@ def _record(item: Any, names: Mapping[str, str | None]) -> dict[str, Any] | Reco
         if isinstance(reference, dict) and isinstance(reference.get("type"), str)
     }
     author_id = item.get("author_id")
+    handle, name = names.get(author_id, (None, None)) if isinstance(author_id, str) else (None, None)
     return {
         "source": NAME,
         "id": identifier,
         "created_at": created_at,
         "text": html.unescape(text) if isinstance(text, str) else text,
-        "author": names.get(author_id) if isinstance(author_id, str) else None,
+        "author": handle,
         "author_id": author_id,
+        "author_name": name if isinstance(name, str) else None,
         "lang": item.get("lang"),
         "edited_at": edited_at,
         "repost_of": references.get("retweeted"),

@@ -51,6 +51,7 @@ class Quote:
     """How many posts of the stretch are still to be read, by X's counts; `posts` is None until it was asked."""
 
     source = NAME
+    pays = NAME
     name = "archive counts"
 
     def __init__(self, settings: Settings, stretch: Stretch, state: dict[str, Any] | None) -> None:
@@ -90,6 +91,7 @@ class Archive:
     """The posts of the stretch. The kept cursor is `{"query", "until_id", "next_token"}` on the way, `{"query", "done"}` at its end."""
 
     source = NAME
+    pays = NAME
     pause_seconds = 1.0  # X takes one such request a second
 
     def __init__(self, settings: Settings, stretch: Stretch) -> None:

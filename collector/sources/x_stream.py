@@ -54,6 +54,7 @@ class FilteredStream:
     """Reads the stream; search where there is no connection, or no budget for one."""
 
     source = NAME
+    pays = NAME
     name = "search"
 
     def __init__(self, settings: Settings, batch_seconds: float = BATCH_SECONDS) -> None:

@@ -15,6 +15,7 @@ from dashboard.strings import label_name, say
 from data.circuit import Circuit, open_circuits
 from data.errors import TrackerError
 from data.labels import PROBLEMS
+from data.links import link_of
 from data.official import NAIROBI
 from data.settings import Settings, load_settings
 from data.spending import standing_of_x
@@ -45,6 +46,8 @@ def _read(url: str, window: volume.Window) -> dict[str, Any]:
         "lanes": volume.lanes(posts, window),
         "shares": volume.problem_shares(posts),
         "official": volume.official_messages(engine, window),
+        "impostors": volume.suspected_impostors(engine),
+        "not_counted": volume.not_counted(posts),
         "holes": volume.not_looked_at(engine, window),
     }
 
@@ -178,7 +181,9 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
             delta_arrow="off",
             border=True,
         )
-    spoke = official[official["status"].isin(["acknowledged", "update", "resolved", "workaround"])]
+    spoke = official[
+        official["status"].isin(["acknowledged", "update", "resolved", "workaround"]) & official["confirmed"]
+    ]
     if spoke.empty:
         columns[3].metric(say(language, "first_official"), say(language, "none"), border=True)
     else:
@@ -196,8 +201,10 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
 
 def _posts_table(posts: pd.DataFrame, language: str) -> None:
     shown = posts.head(SHOWN_POSTS)
+    reasons = [label_name(language, reason) for reason in shown["reason"]] if "reason" in shown else None
     table = pd.DataFrame(
         {
+            **({"reason": reasons} if reasons is not None else {}),
             # Text, not a moment: a moment would be shifted into the viewer's zone.
             "at": [f"{moment:%a %d %b %Y %H:%M}" for moment in shown["at"]],
             "text": list(shown["text"]),
@@ -211,7 +218,7 @@ def _posts_table(posts: pd.DataFrame, language: str) -> None:
             "corrected": list(shown["corrected"]),
             "source": list(shown["source"]),
             "link": [
-                None if synthetic else volume.link_of(source, identifier)
+                None if synthetic else link_of(source, identifier)
                 for source, identifier, synthetic in zip(shown["source"], shown["id"], shown["synthetic"], strict=True)
             ],
         }
@@ -256,7 +263,10 @@ def _official_table(official: pd.DataFrame, language: str) -> None:
     table = pd.DataFrame(
         {
             "at": [row.from_at.strftime(form[row.precision]) for row in official.itertuples()],
-            "who": list(official["who"]),
+            "who": [
+                row.who if row.confirmed else f"{row.who} ({say(language, 'unconfirmed')})"
+                for row in official.itertuples()
+            ],
             "status": [label_name(language, status) for status in official["status"]],
             "scope": [label_name(language, scope) for scope in official["scope"]],
             "text": list(official["text"]),
@@ -266,6 +276,38 @@ def _official_table(official: pd.DataFrame, language: str) -> None:
     settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in table.columns}
     settings["text"] = st.column_config.TextColumn(say(language, "column_text"), width="large")
     st.dataframe(table, column_config=settings, hide_index=True, width="stretch")
+    if not official["confirmed"].all():
+        st.caption(say(language, "official_note"))
+
+
+def _impostors(impostors: pd.DataFrame, language: str) -> None:
+    if impostors.empty:
+        return
+    with st.expander(say(language, "impostors", count=len(impostors))):
+        st.caption(say(language, "impostors_note"))
+        table = impostors.assign(
+            at=[f"{moment:%a %d %b %Y %H:%M}" for moment in impostors["at"]],
+            reason=[say(language, reason) for reason in impostors["reason"]],
+        )
+        settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in table.columns}
+        settings["link"] = st.column_config.LinkColumn(say(language, "column_link"), display_text=say(language, "open"))
+        st.dataframe(table, column_config=settings, hide_index=True, width="stretch")
+
+
+def _not_counted(posts: pd.DataFrame, language: str) -> None:
+    if posts.empty:
+        return
+    with st.expander(say(language, "not_counted", count=len(posts))):
+        st.caption(say(language, "not_counted_note"))
+        counts = posts["reason"].value_counts()
+        chosen = st.pills(
+            say(language, "not_counted_choose"),
+            [reason for reason in volume.NOT_COUNTED if reason in counts],
+            format_func=lambda reason: f"{label_name(language, reason)} ({counts[reason]:,})",
+            selection_mode="multi",
+            key="reasons",
+        )
+        _posts_table(posts[posts["reason"].isin(chosen)] if chosen else posts, language)
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -298,11 +340,14 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         st.warning(say(language, "no_coverage"))
     _metrics(found, window, language)
     st.subheader(say(language, "volume"))
-    chart = charts.volume_chart(found["volume"], found["official"], found["holes"], window, language)
+    drawn = volume.drawn_messages(found["official"])
+    chart = charts.volume_chart(found["volume"], drawn, found["holes"], window, language)
     event = st.altair_chart(
         chart, width="stretch", on_select="rerun", selection_mode=charts.BAR_SELECTION, key="volume"
     )
     st.caption(say(language, "volume_note"))
+    if len(drawn) < len(found["official"]):
+        st.caption(say(language, "official_undrawn", drawn=len(drawn), total=len(found["official"])))
     chosen = list((event.get("selection") or {}).get(charts.BAR_SELECTION) or [])
     left, right = st.columns([2, 3])
     with left:
@@ -316,6 +361,8 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         st.altair_chart(charts.lanes_chart(found["lanes"], window, language), width="stretch", key="lanes")
     _behind(found, window, chosen, language)
     _official_table(found["official"], language)
+    _impostors(found["impostors"], language)
+    _not_counted(found["not_counted"], language)
     st.caption(say(language, "model", model=opened_store(url).active_model() or "-"))
 
 

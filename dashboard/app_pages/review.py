@@ -8,11 +8,12 @@ import pandas as pd
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboard import review, volume
+from dashboard import review
 from dashboard.app_pages.frame import choose_language, opened_store, shown_time, stamps
 from dashboard.strings import label_name, say
 from data.corrections import FIELDS, OFFICIAL_FIELDS
 from data.errors import TrackerError
+from data.links import link_of
 from data.settings import load_settings
 from data.store import Store
 
@@ -24,7 +25,7 @@ def _post(post: review.Waiting, language: str) -> None:
         st.caption(say(language, "review_post", at=at, source=post.source, lang=post.lang))
         if post.services:
             st.caption(say(language, "review_services", services=", ".join(post.services)))
-        link = None if post.synthetic else volume.link_of(post.source, post.id)
+        link = None if post.synthetic else link_of(post.source, post.id)
         if link:
             st.link_button(say(language, "open"), link)
 
