@@ -130,7 +130,7 @@ def import_(
         for path in files:
             skips = _Skips()
             try:
-                with progress_bar(path.name, None) as progress:
+                with progress_bar(f"{path.name}, percent", 100) as progress:
                     tally = import_file(
                         path,
                         store,
@@ -139,7 +139,8 @@ def import_(
                         covers=span,
                         strict=strict,
                         skip=skips,
-                        progress=progress,
+                        say=say,
+                        progress=lambda share, show=progress: show(round(100 * share)),  # type: ignore[misc]
                     )
             except InputError as error:
                 if strict or len(files) == 1:

@@ -40,12 +40,12 @@ _NOT_BEFORE_PART = r"(?!\w|[.,]\d{1,3}(?!\d))"
 _DATE_OR_YEARS = re.compile(rf"{_DATE}|{_YEAR}(?:[ -]{_YEAR})+")
 
 _EMAIL = re.compile(r"[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}", re.IGNORECASE)
-_FEDIVERSE = re.compile(r"(?<![\w.@/])@[\w.-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}", re.IGNORECASE)
+_FEDIVERSE = re.compile(r"@(?<![\w.@/]@)[\w.-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}", re.IGNORECASE)
 _URL = re.compile(
     r"\bhttps?://\S+|\bwww\.\S+|(?<![@\w.-])(?:[a-z0-9-]{1,63}\.){1,5}(?:com|co|ly|me|ke|gl|gd|org|net|io|app|link|ee)/\S*",
     re.IGNORECASE,
 )
-_AT = re.compile(r"(?<!@)@(\w[\w-]*(?:\.[\w-]+)+|\w+)")
+_AT = re.compile(r"@(?<!@@)(\w[\w-]*(?:\.[\w-]+)+|\w+)")
 _REDDIT_USER = re.compile(r"(?<![\w/])(?:/?u|/user)/[\w-]{3,20}(?!\w)", re.IGNORECASE)
 # A pattern below that begins with what it looks for, before what may not stand there, fails fast everywhere else.
 _KRA_PIN = re.compile(
@@ -156,14 +156,14 @@ def _is_date(number: str) -> bool:
 
 def _account(match: re.Match[str]) -> str:
     number = match["number"]
-    digits = sum(character.isdigit() for character in number)
-    # The paybills of eCitizen are public, and words follow "account" more often than numbers do.
+    digits = sum(map(str.isdigit, number))
+    # Words follow "account" more often than numbers do, and the paybills of eCitizen are public.
+    shouted = match["label"].isupper() and not match["gap"].strip()  # "MY BILL TODAY" is no number of a bill
+    if digits < 3 and (shouted or not number.isupper() or match["label"].lower() not in {"invoice", "inv", "bill"}):
+        return match[0]
     if number in {"222222", "206206"} or _DATE_OR_YEARS.fullmatch(number):
         return match[0]
     if _is_money(match, "number") or re.match(rf"{_CURRENCY}\d", number, re.IGNORECASE):
-        return match[0]
-    shouted = match["label"].isupper() and not match["gap"].strip()  # "MY BILL TODAY" is no number of a bill
-    if digits < 3 and (shouted or not number.isupper() or match["label"].lower() not in {"invoice", "inv", "bill"}):
         return match[0]
     return f"{match['label']}{match['gap']}<ACC>"
 
