@@ -18,7 +18,7 @@ from data.labels import ABOUTS, KINDS, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
 from data.official import NAIROBI, check_listed, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
-from data.store import Store, open_store
+from data.store import IMPORTS, Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -331,6 +331,12 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
         )
     for cursor in latest:
         age = (settings.now() - cursor.updated_at).total_seconds()
+        if cursor.source == IMPORTS:
+            says = (
+                f"an import was stopped, or is under way, {age / 60:,.0f} minutes ago: run it again with the same file"
+            )
+            checks.append(_check(IMPORTS, "warning", says))
+            continue
         state = "warning" if age > STALE_AFTER_SECONDS else "ok"
         says = f"last read {age / 60:,.0f} minutes ago" + (": is `tracker run` running?" if state == "warning" else "")
         checks.append(_check(f"{cursor.source} {cursor.stream}", state, says))

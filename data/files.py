@@ -246,15 +246,15 @@ def _spans_lines(body: bytes) -> bool:
     )
 
 
-def _lines(file: IO[bytes], number: int = 0, end: int = 0) -> Iterator[tuple[int, bytes | None, int]]:
+def _lines(file: IO[bytes], number: int = 0, end: int = 0, at: int = 0) -> Iterator[tuple[int, bytes | None, int]]:
     """Numbered lines without the BOM, and the byte behind each; None for one longer than MAX_LINE_BYTES.
 
-    They begin behind the line and the byte given.
+    They begin behind the line and the byte given; `at` is where the file is.
     """
     if file.seekable():
         file.seek(end)
     else:
-        left = end  # a pipe or a compressed file
+        left = end - at  # a pipe or a compressed file
         while left and (skipped := file.read(min(left, _SKIPPED_BYTES))):
             left -= len(skipped)
     while line := file.readline(MAX_LINE_BYTES):
@@ -359,8 +359,9 @@ def _table(path: Path, file: IO[bytes], delimiter: str, position: Position) -> I
                 if name and (first := names.index(name)) < second:
                     raise InputError(f"{path}: columns {first + 1} and {second + 1} have one name; rename one")
             if position.byte:
+                at = max(end for *_, end in (*taken, *again))
                 again.clear()
-                lines = _lines(file, position.number, position.byte)
+                lines = _lines(file, position.number, position.byte, at)
         elif cells:
             position.number, _, position.byte = taken[-1]
             yield f"line {taken[0][0]}", _row(names, cells, delimiter)

@@ -30,14 +30,14 @@ _INVISIBLE = re.compile(
     r"|(?<=[\w\s@.()+-])\u200d|\u200d(?=[\w\s@.()+-])|(?<=\d)\ufe0f?\u20e3"
 )
 _DASH = r"\-\u2010-\u2015\u2212"
-_GAP = rf"[\s.(){_DASH}]{{0,4}}"  # between the digits of a phone number
+_GAP = rf"[\s._(){_DASH}]{{0,4}}"  # between the digits of a phone number
 # A date is followed by a time more often than a number begins like one.
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d{2}", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
 _DATE = rf"(?:{_DAY}[./-]{_MONTH}[./-]{_YEAR}|{_YEAR}[./-]{_MONTH}[./-]{_DAY})(?!\d)"
 # 12,345,678.50 and 3.14159265 are amounts: a number next to a comma or point is one where the other side is short.
 _NOT_AFTER_PART = "".join(rf"(?<!(?<!\d)\d{{{length}}}[.,/:-])" for length in (1, 2, 3))
 _NOT_BEFORE_PART = r"(?!\w|[.,]\d{1,3}(?!\d))"
-_DATE_OR_YEARS = re.compile(rf"{_DATE}|{_YEAR}(?:[ -]{_YEAR})+")
+_DATE_OR_YEARS = re.compile(rf"{_DATE}|{_YEAR}(?:[ /-]{_YEAR})+")
 
 _EMAIL = re.compile(r"[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}", re.IGNORECASE)
 _FEDIVERSE = re.compile(r"@(?<![\w.@/]@)[\w.-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}", re.IGNORECASE)
@@ -53,13 +53,13 @@ _KRA_PIN = re.compile(
 )
 _CARD = re.compile(rf"(?=\d)(?<![\w+])(?!{_DATE})\d(?:[ .{_DASH}]?\d){{12,18}}(?!\w)")
 _KENYAN_PHONE = re.compile(
-    rf"(?=[+(02])(?<!\d)(?!{_DATE})(?:(?:\+|00)?254{_GAP}(?:0{_GAP})?|\(?0{_GAP})[17](?:{_GAP}\d){{8}}(?!\d)"
+    rf"(?=[+(02])(?<!\d)(?!{_DATE})(?:(?:\+|00)?254{_GAP}(?:0{_GAP})?|(?:\((?=0\d{{1,3}}\)))?0{_GAP})[17](?:{_GAP}\d){{8}}(?!\d)"
 )
 _BARE_PHONE = re.compile(
     rf"(?=[17])(?<!\w){_NOT_AFTER_PART}[17]\d{{2}}[ {_DASH}]?\d{{3}}[ {_DASH}]?\d{{3}}{_NOT_BEFORE_PART}"
 )
 _OTHER_PHONE = re.compile(rf"(?=[+0])(?<!\w)(?:\+|00)[1-9](?:{_GAP}\d){{6,14}}(?!\d)")
-_LANDLINE = re.compile(r"(?=[(0])(?<!\w)(?<!\d[.,])\(?0[2-6]\d\)?[ -]?\d{3}[ -]?\d{3,4}(?!\w)")
+_LANDLINE = re.compile(r"(?=[(0])(?<!\w)(?<!\d[.,])\(?0[2-6]\d\)?[ -]?(?:\d{3}[ -]?\d{3,4}|\d{4}[ -]?\d{3})(?!\w)")
 # M-Pesa receipts: a letter for the year, A-L for the month, 1-9 or A-V for the day, then seven more.
 _RECEIPT = re.compile(r"(?<![^\W_])[A-Z][A-L][1-9A-V][A-Z0-9]{7}(?![^\W_])", re.IGNORECASE)
 _RECEIPT_CONTEXT = re.compile(
@@ -73,21 +73,31 @@ _LABELLED_ID = re.compile(
     re.IGNORECASE,
 )
 _ID_NUMBER = re.compile(rf"(?=\d)(?<![\w+]){_NOT_AFTER_PART}\d{{7,8}}{_NOT_BEFORE_PART}")
+_LABELS = (
+    r"(?:a(?:/?c|cc|cct|ccount|kaunti|nkara|pplication)|inv(?:oice)?|bill|order|t(?:icket|oken)|ref(?:erence)?|serial|meter|mita)"
+    r"(?![^\W\d_])"
+)
 _LABEL_START = r"(?=[aAbBiI\u0130\u0131oOtTrRsSmM])"  # both cases: IGNORECASE takes its time at every character
 _ACCOUNT = re.compile(
-    rf"{_LABEL_START}\b"
-    r"(?P<label>a(?:/?c|cc|cct|ccount|kaunti|nkara|pplication)|inv(?:oice)?|bill|order|t(?:icket|oken)|ref(?:erence)?|serial|meter|mita)(?![^\W\d_])"
+    rf"{_LABEL_START}\b(?P<label>{_LABELS})"
     r"(?P<gap>(?:\.?\s?(?:no|num|number|nambari|namba|yangu|yake|ya|id|code|ni|is|iko|#)){0,3}\.?\s{0,2}[:#=-]?\s{0,2})"
-    r"(?P<number>[A-Z0-9][A-Z0-9-]{3,30}[A-Z0-9])(?!\w)",
+    rf"(?P<number>(?!{_LABELS})[A-Z0-9][A-Z0-9/-]{{3,30}}[A-Z0-9])(?!\w)",
     re.IGNORECASE,
 )
 _LONG_NUMBER = re.compile(rf"(?=\d)(?<!\w){_NOT_AFTER_PART}(?!{_DATE})\d(?:[ {_DASH}]?\d){{8,}}{_NOT_BEFORE_PART}")
 _CURRENCY = r"(?:ksh?s?|kes|shs?|shilingi|usd|tzs|ugx|[$€£])"
 _MONEY_BEFORE = re.compile(rf"(?:{_CURRENCY}|sum of|amount(?: of)?)[.:=]?\s*$", re.IGNORECASE)
 _MONEY_AFTER = re.compile(
-    r"^\s*(?:/[=-]|bob\b|shillings?\b|shilingi\b|ksh\b|kes\b|million\b|people\b|kenyans\b|users\b|watu\b)",
+    r"^\s*(?:/[=-]|(?:bob|shillings?|shilingi|ksh|kes|million|people|kenyans|wakenya|citizens|users|watu|transactions|applications)\b)",
     re.IGNORECASE,
 )
+# What is written on every wall or letter: where to pay, and boxes of the post.
+_PUBLIC_BEFORE = re.compile(
+    r"\b(?:till|pay ?bill|buy goods|business|box)\b(?:[ .]{0,2}(?:no|number|nambari|namba|ni|is)\b){0,2}[.:#]?\s*$",
+    re.IGNORECASE,
+)
+_NUMBER_WORD = re.compile(r"\b(?:no|num|number|nambari|namba)\b|[:#]", re.IGNORECASE)
+_NO_SYLLABLES = re.compile(r"[B-DF-HJ-NP-TV-XZ]{4}")
 
 
 def _luhn(digits: str) -> bool:
@@ -101,8 +111,12 @@ def _digits(text: str) -> str:
 
 def _is_money(match: re.Match[str], group: str | int = 0) -> bool:
     start, end = match.span(group)
-    before, after = match.string[max(0, start - 16) : start], match.string[end : end + 12]
+    before, after = match.string[max(0, start - 16) : start], match.string[end : end + 16]
     return bool(_MONEY_BEFORE.search(before) or _MONEY_AFTER.match(after))
+
+
+def _is_public(match: re.Match[str]) -> bool:
+    return bool(_PUBLIC_BEFORE.search(match.string[max(0, match.start() - 32) : match.start()]))
 
 
 def _card(match: re.Match[str]) -> str:
@@ -134,13 +148,14 @@ def _receipt(match: re.Match[str]) -> str:
 
 def _bare_number(placeholder: str) -> Callable[[re.Match[str]], str]:
     def replace(match: re.Match[str]) -> str:
-        return match[0] if _is_money(match) or _is_date(match[0]) else placeholder
+        return match[0] if _is_money(match) or _is_public(match) or _is_date(match[0]) else placeholder
 
     return replace
 
 
 def _is_date(number: str) -> bool:
-    if _DATE_OR_YEARS.fullmatch(number):
+    first, *others = number.split()
+    if _DATE_OR_YEARS.fullmatch(number) or (others and set(others) == {first}):  # "404 404 404" is no number either
         return True
     if len(number) != 8:
         return False
@@ -154,12 +169,20 @@ def _is_date(number: str) -> bool:
     return False
 
 
+def _is_invoice(match: re.Match[str]) -> bool:
+    """Six capitals or so that are no word: after "invoice no", or where nobody could say them."""
+    label, gap = match["label"], match["gap"]
+    if label.lower() not in {"invoice", "inv", "bill"}:
+        return False
+    shouted = label.isupper() and not gap.strip()  # "MY BILL TODAY" is no number of a bill
+    return bool(_NUMBER_WORD.search(gap) or (not shouted and _NO_SYLLABLES.search(match["number"])))
+
+
 def _account(match: re.Match[str]) -> str:
     number = match["number"]
     digits = sum(map(str.isdigit, number))
     # Words follow "account" more often than numbers do, and the paybills of eCitizen are public.
-    shouted = match["label"].isupper() and not match["gap"].strip()  # "MY BILL TODAY" is no number of a bill
-    if digits < 3 and (shouted or not number.isupper() or match["label"].lower() not in {"invoice", "inv", "bill"}):
+    if digits < 3 and not (number.isupper() and (digits == 2 or _is_invoice(match))):
         return match[0]
     if number in {"222222", "206206"} or _DATE_OR_YEARS.fullmatch(number):
         return match[0]
@@ -179,8 +202,7 @@ class _Rule:
 
 
 _MAYBE_EMAIL = re.compile(r"@(?<=[\w.+-]@)[\w-]")
-_DIGIT = re.compile(r"\d")
-_RUN = re.compile(r"\d(?:\W{0,4}\d){5,}")
+_RUN = re.compile(r"\d(?:[\W_]{0,4}\d){5,}")
 # A receipt begins with a letter, so that a letter stands before one of its digits; or it is ten capitals.
 _MAYBE_RECEIPT = re.compile(r"\d(?<=[^\W\d_].)|[A-Z\u0130]{10}")
 _MAYBE_ACCOUNT = re.compile(
@@ -255,8 +277,6 @@ def _redact(text: str, author: str | None, keep_handles: frozenset[str], abridge
         text = _AT.sub(mention, text)
     if not abridged or "/" in text:
         text = _REDDIT_USER.sub(MENTION, text)
-    if not _DIGIT.search(text):
-        return text if abridged and not _MAYBE_RECEIPT.search(text) else _RECEIPT.sub(_receipt, text)
     run = _longest_run(text)
     for rule in _NUMBERS:
         if abridged and (run < rule.digits or (rule.sign and not rule.sign.search(text))):
