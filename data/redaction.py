@@ -61,14 +61,14 @@ _BARE_PHONE = re.compile(
 _OTHER_PHONE = re.compile(rf"(?=[+0])(?<!\w)(?:\+|00)[1-9](?:{_GAP}\d){{6,14}}(?!\d)")
 _LANDLINE = re.compile(r"(?=[(0])(?<!\w)(?<!\d[.,])\(?0[2-6]\d\)?[ -]?(?:\d{3}[ -]?\d{3,4}|\d{4}[ -]?\d{3})(?!\w)")
 # M-Pesa receipts: a letter for the year, A-L for the month, 1-9 or A-V for the day, then seven more.
-_RECEIPT = re.compile(r"(?<![^\W_])[A-Z][A-L][1-9A-V][A-Z0-9]{7}(?![^\W_])", re.IGNORECASE)
+_RECEIPT = re.compile(r"(?<![^\W_])[A-Z][A-L](?P<day>[1-9A-V])?(?(day)|[A-Z0-9])[A-Z0-9]{7}(?![^\W_])", re.IGNORECASE)
 _RECEIPT_CONTEXT = re.compile(
     r"\b(?:code|ref|reference|txn|trans\w*|receipt|risiti|msg|message|confirmed)\b", re.IGNORECASE
 )
 _PASSPORT = re.compile(r"(?<![^\W_])(?:[A-C][A-Z]?\d{6,7}|[A-C]K \d{6})(?![^\W_])", re.IGNORECASE)
 _LABELLED_ID = re.compile(
     r"(?=[iI\u0130\u0131kKmM])\b(?P<label>id|i\.d\.?|kitambulisho|maisha)"
-    r"(?P<gap>(?:\s?(?:no|num|number|card|nambari|namba|cha|ya|yangu|changu|is|ni)\b\.?|\s?no\.?){0,3}\s{0,2}[:;#=/.-]?\s{0,2})"
+    r"(?P<gap>(?:\s?(?:no|num|number|card|nambari|namba|cha|ya|yangu|changu|is|ni)\b\.?|\s?no\.?){0,3}\s{0,2}[:;#=/.(-]?\s{0,2})"
     r"(?:\d{6,9}|\d{1,2}[ .,-]\d{3}[ .,-]\d{3})(?!\w|[.,]\d)",
     re.IGNORECASE,
 )
@@ -97,7 +97,7 @@ _PUBLIC_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_WORD = re.compile(r"\b(?:no|num|number|nambari|namba)\b|[:#]", re.IGNORECASE)
-_NO_SYLLABLES = re.compile(r"[B-DF-HJ-NP-TV-XZ]{4}")
+_NO_SYLLABLES = re.compile(r"[B-DF-HJ-NP-TV-XZ]{4}|^[^AEIOU]+$")
 
 
 def _luhn(digits: str) -> bool:
@@ -138,12 +138,12 @@ def _foreign_phone(match: re.Match[str]) -> str:
 
 def _receipt(match: re.Match[str]) -> str:
     code = match[0]
-    digits = sum(character.isdigit() for character in code)
-    if digits == 0 and not (
-        code.isupper() and _RECEIPT_CONTEXT.search(match.string[max(0, match.start() - 40) : match.start()])
-    ):
-        return code
-    return "<TXN>"
+    has_digits = any(map(str.isdigit, code))
+    if has_digits and match["day"]:
+        return "<TXN>"
+    # Ten capitals, or a day that no month has, which somebody may have mistyped.
+    named = _RECEIPT_CONTEXT.search(match.string[max(0, match.start() - 40) : match.start()])
+    return "<TXN>" if named and (has_digits or (code.isupper() and match["day"])) else code
 
 
 def _bare_number(placeholder: str) -> Callable[[re.Match[str]], str]:

@@ -11,6 +11,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +27,6 @@ from data.rows import POSTS_BEFORE_PROCESSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 __all__ = ["importing"]
 
@@ -89,14 +90,12 @@ def kill_after_batches(importing: Import, path: Path, batches: int) -> dict[str,
 
 
 def children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return list(map(int, file.read().split()))
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def is_running(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -173,7 +172,7 @@ def test_a_file_that_was_moved_goes_on_and_one_that_was_changed_begins_anew(impo
     path = importing.file(lines(*many_posts()))
     kill_after_batches(importing, path, 1)
     database, kept = importing.folder / "posts.db", importing.folder / "kept.db"
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     shutil.copy(database, kept)
     moved = path.rename(importing.folder / "elsewhere.jsonl")
