@@ -1,6 +1,6 @@
 """How many posts a second `tracker import` takes from JSONL into SQLite, and how much memory, beside a bare executemany.
 
-    python benchmarks/import_speed.py [--posts 1000000] [--seed 1]
+    python benchmarks/import_speed.py [--posts 1000000] [--seed 1] [--format jsonl|zst|csv|parquet]
 
 Posts are generated: synthetic, in English, Kiswahili and Sheng, short and long, some with made-up personal data. The real command
 imports them in a process of its own, redaction and pseudonyms on; then the same file again; then the rows that it stored are
@@ -11,6 +11,8 @@ where the second import is not twice as fast or finds anything new, or where a p
 from __future__ import annotations
 
 import argparse
+import csv
+import itertools
 import json
 import os
 import random
@@ -25,6 +27,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
 
 GOAL_POSTS_PER_SECOND = 10_000
 MOST_MEMORY_MB = 300
@@ -74,6 +80,29 @@ def text_of(draw: random.Random) -> str:
     if draw.random() < 1 / 3:
         parts.insert(draw.randrange(len(parts)), draw.choice(PERSONAL))
     return " ".join(fill(draw, part) for part in parts if part)
+
+
+def convert(jsonl: Path, form: str) -> Path:
+    """The same posts in another format; a Parquet file has one row group, which is the worst for memory."""
+    other = jsonl.with_suffix(f".{form}")
+    if form == "jsonl":
+        return jsonl
+    if form == "zst":
+        with jsonl.open("rb") as source, other.open("wb") as target:
+            zstandard.ZstdCompressor(level=3).copy_stream(source, target)
+        return other
+    with jsonl.open(encoding="utf-8") as source:
+        rows = map(json.loads, source)
+        if form == "csv":
+            with other.open("w", encoding="utf-8", newline="") as target:
+                first = next(rows)
+                writer = csv.DictWriter(target, list(first))
+                writer.writeheader()
+                writer.writerows(itertools.chain([first], rows))
+        else:
+            table = pa.Table.from_pylist(list(rows))
+            pq.write_table(table, other, row_group_size=len(table))
+    return other
 
 
 def generate(file: IO[str], posts: int, seed: int) -> None:
@@ -176,6 +205,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--posts", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--format", choices=("jsonl", "zst", "csv", "parquet"), default="jsonl")
     options = parser.parse_args()
     total: int = options.posts
     with tempfile.TemporaryDirectory() as name:
@@ -183,6 +213,7 @@ def main() -> int:
         file = folder / "posts.jsonl"
         with file.open("w", encoding="utf-8") as written:
             generate(written, total, options.seed)
+        file = convert(file, options.format)
         print(
             f"{total:,} synthetic posts, seed {options.seed}, {file.stat().st_size / 1e6:,.0f} MB; load before {os.getloadavg()[0]:.1f}"
         )
