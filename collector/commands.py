@@ -117,7 +117,7 @@ def import_(
     strict: Annotated[bool, typer.Option("--strict", help="End at the first record that is not a post.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts.")] = False,
 ) -> None:
-    """Bring posts from files into the store; what is there already is left alone."""
+    """Bring posts from files into the store; what is there already is left alone. Stopped, it goes on when run again."""
     set_up_logs()
     with one_line_errors():
         from collector.importing import ImportTally, import_file
