@@ -193,7 +193,7 @@ def import_(
     strict: Annotated[bool, typer.Option("--strict", help="End at the first record that is not a post.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts.")] = False,
 ) -> None:
-    """Bring posts from files into the store; what is there already is left alone."""
+    """Bring posts from files into the store; what is there already is left alone. Stopped, it goes on when run again."""
     set_up_logs()
     with one_line_errors():
         from collector.importing import ImportTally, import_file
@@ -206,7 +206,7 @@ def import_(
         for path in files:
             skips = _Skips()
             try:
-                with progress_bar(path.name, None) as progress:
+                with progress_bar(f"{path.name}, percent", 100) as progress:
                     tally = import_file(
                         path,
                         store,
@@ -215,7 +215,8 @@ def import_(
                         covers=span,
                         strict=strict,
                         skip=skips,
-                        progress=progress,
+                        say=say,
+                        progress=lambda share, show=progress: show(round(100 * share)),  # type: ignore[misc]
                     )
             except InputError as error:
                 if strict or len(files) == 1:

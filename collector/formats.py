@@ -17,15 +17,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from data.files import Position
+
 _COLUMNS = ("created_at", "id", "text")
 
 Placed = tuple[str, "dict[str, Any] | RecordError"]
 
 
 @contextmanager
-def open_records(path: Path) -> Iterator[Iterator[Placed]]:
-    """The records of a file. Raises InputError where it is missing, a folder, empty or of no known format."""
-    with open_values(path, _COLUMNS) as values:
+def open_records(path: Path, position: Position) -> Iterator[Iterator[Placed]]:
+    """The records of a file behind a position, which moves along with each line, row or item, be it of many records.
+
+    Raises InputError where the file is missing, a folder, empty or of no known format.
+    """
+    with open_values(path, _COLUMNS, position) as values:
         yield (placed for place, value in values for placed in _expand(place, value))
 
 

@@ -19,7 +19,7 @@ from data.official import NAIROBI, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
 from data.spending import Standing, standing_of_x
-from data.store import Store, open_store
+from data.store import IMPORTS, Store, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -281,4 +281,11 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
     says = f"{confirmed} of {len(listed)} confirmed" + ("" if confirmed else ": none of their messages grades anything")
     how = "" if confirmed else " (`tracker status confirm --help`)"
     checks.append(_check("official accounts", "ok" if confirmed else "warning", says + how))
+    with store.engine.connect() as connection:
+        of_imports = select(tables.cursors.c.updated_at).where(tables.cursors.c.source == IMPORTS)
+        stopped_imports = connection.execute(of_imports).scalars().all()
+    for updated_at in stopped_imports:
+        age = (settings.now() - updated_at).total_seconds()
+        says = f"an import was stopped, or is under way, {age / 60:,.0f} minutes ago: run it again with the same file"
+        checks.append(_check(IMPORTS, "warning", says))
     return checks

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import zstandard
@@ -13,7 +14,7 @@ import zstandard
 from data.errors import InputError, RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
 MAX_LINE_BYTES = 16 * 1024 * 1024  # an X page with every expansion stays under 2 MB
@@ -23,6 +24,9 @@ _SNIFFED_BYTES = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_READ_BYTES = 4096  # the most dense stream makes 128 MiB of it
+_SKIPPED_BYTES = 1024 * 1024  # at a time
+_PARQUET_ROWS = 10_000  # at a time
+_PARQUET_BUFFER_BYTES = 1024 * 1024  # of each column; without it a row group is read whole
 _FOREIGN = {
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
@@ -42,13 +46,26 @@ _TABLES = {".csv", ".tsv"}
 Placed = tuple[str, Any]
 
 
+@dataclass(slots=True)
+class Position:
+    """How far a file was read: the number of the last line, row or item, and the byte behind it in the unpacked text."""
+
+    number: int = 0
+    byte: int = 0  # 0 in formats that are not read by lines
+    share: Callable[[], float] = lambda: 0.0  # of the file, for people: 0 to 1
+
+
 @contextmanager
-def open_values(path: Path, columns: Collection[str] = ()) -> Iterator[Iterator[Placed]]:
+def open_values(
+    path: Path, columns: Collection[str] = (), position: Position | None = None
+) -> Iterator[Iterator[Placed]]:
     """The values of a JSONL, JSON, CSV, TSV or Parquet file, or of a zstd stream of all but the last, with their places.
 
     A table must have the `columns`. Raises InputError where the file is missing, a folder, empty or of no known format.
-    The file is opened once and read forward only, so that a pipe will do (for all but Parquet).
+    The file is opened once and read forward only, so that a pipe will do (for all but Parquet). Reading begins behind
+    `position`, which then moves along: when a value is given, it is behind that value.
     """
+    position = position or Position()
     try:
         if path.is_dir():
             raise InputError(f"{path} is a folder; name a file")
@@ -62,16 +79,18 @@ def open_values(path: Path, columns: Collection[str] = ()) -> Iterator[Iterator[
         for magic, what in _FOREIGN.items():
             if start.startswith(magic):
                 raise InputError(f"{path} is {what}: expected JSONL, JSON, CSV, TSV or Parquet")
+        size = path.stat().st_size
+        position.share = lambda: raw.tell() / size if size else 0.0
         if start.startswith(b"PAR1"):
-            yield _parquet(path, columns)
+            yield _parquet(path, columns, position)
         elif start.startswith(_ZSTD):
             try:
-                values = _text_values(path, io.BufferedReader(_Zstd(file), _SNIFFED_BYTES), columns)
+                values = _text_values(path, io.BufferedReader(_Zstd(file), _SNIFFED_BYTES), columns, position)
             except zstandard.ZstdError as error:
                 raise InputError(f"{path}: the zstd stream is damaged or cut off ({error})") from None
             yield _zstd_errors(values)
         else:
-            yield _text_values(path, file, columns)
+            yield _text_values(path, file, columns, position)
 
 
 @contextmanager
@@ -96,6 +115,18 @@ class _Filling(io.RawIOBase):
     def readable(self) -> bool:
         """Yes."""
         return True
+
+    def seekable(self) -> bool:
+        """Whether it is a file, not a pipe."""
+        return self._file.seekable()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go there."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Where it is."""
+        return self._file.tell()
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer, or what there is."""
@@ -164,15 +195,17 @@ def _zstd_errors(values: Iterator[Placed]) -> Iterator[Placed]:
         )
 
 
-def _text_values(path: Path, file: io.BufferedReader[Any], columns: Collection[str]) -> Iterator[Placed]:
+def _text_values(
+    path: Path, file: io.BufferedReader[Any], columns: Collection[str], position: Position
+) -> Iterator[Placed]:
     start = file.peek(_SNIFFED_BYTES)
     body = start.removeprefix(_BOM).lstrip()
     if not body:
         raise InputError(f"{path} holds only white space")
     if body[:1] in b"{[":
         if body[:1] == b"[" or _spans_lines(body):
-            return _document(path, file, or_lines=_looks_like_lines(start))
-        return _json_lines(file)
+            return _document(path, file, position, or_lines=_looks_like_lines(start))
+        return _json_lines(file, position)
     ending = path.suffix.lower()
     header = body.split(b"\n", 1)[0].decode(errors="replace")
     delimiter = "\t" if "\t" in header or ending == ".tsv" else ","
@@ -181,9 +214,9 @@ def _text_values(path: Path, file: io.BufferedReader[Any], columns: Collection[s
     else:
         is_table = ending in _TABLES or not _looks_like_lines(start)
     if is_table:
-        return _table(path, file, delimiter)
+        return _table(path, file, delimiter, position)
     if _looks_like_lines(start):
-        return _json_lines(file)
+        return _json_lines(file, position)
     hint = "; its columns are parted by semicolons, where commas are expected" if ";" in header else ""
     raise InputError(
         f"{path} is of no known format: expected JSONL, JSON, Parquet, or CSV or TSV with the column"
@@ -213,21 +246,32 @@ def _spans_lines(body: bytes) -> bool:
     )
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
-    """Numbered lines without the BOM; None for one longer than MAX_LINE_BYTES."""
-    number = 0
+def _lines(file: IO[bytes], number: int = 0, end: int = 0, at: int = 0) -> Iterator[tuple[int, bytes | None, int]]:
+    """Numbered lines without the BOM, and the byte behind each; None for one longer than MAX_LINE_BYTES.
+
+    They begin behind the line and the byte given; `at` is where the file is.
+    """
+    if file.seekable():
+        file.seek(end)
+    else:
+        left = end - at  # a pipe or a compressed file
+        while left and (skipped := file.read(min(left, _SKIPPED_BYTES))):
+            left -= len(skipped)
     while line := file.readline(MAX_LINE_BYTES):
         number += 1
+        end += len(line)
         if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
             while (rest := file.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
-                pass
-            yield number, None
+                end += len(rest)
+            end += len(rest)
+            yield number, None, end
         else:
-            yield number, line.removeprefix(_BOM) if number == 1 else line
+            yield number, line.removeprefix(_BOM) if number == 1 else line, end
 
 
-def _json_lines(file: IO[bytes]) -> Iterator[Placed]:
-    for number, line in _lines(file):
+def _json_lines(file: IO[bytes], position: Position) -> Iterator[Placed]:
+    for number, line, end in _lines(file, position.number, position.byte):
+        position.number, position.byte = number, end
         place = f"line {number}"
         if line is None:
             yield place, RecordError(f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB")
@@ -247,7 +291,7 @@ def _json_lines(file: IO[bytes]) -> Iterator[Placed]:
             yield place, RecordError(f"broken JSON: {error}")
 
 
-def _document(path: Path, file: IO[bytes], *, or_lines: bool) -> Iterator[Placed]:
+def _document(path: Path, file: IO[bytes], position: Position, *, or_lines: bool) -> Iterator[Placed]:
     """The items of one JSON document; where it is none, and `or_lines`, its lines."""
     content = file.read(MAX_DOCUMENT_BYTES + 1)
     if len(content) > MAX_DOCUMENT_BYTES:
@@ -258,27 +302,32 @@ def _document(path: Path, file: IO[bytes], *, or_lines: bool) -> Iterator[Placed
         value = json.loads(content.removeprefix(_BOM).decode())
     except (ValueError, RecursionError) as error:
         if or_lines:
-            return _json_lines(io.BytesIO(content))
+            return _json_lines(io.BytesIO(content), position)
         if isinstance(error, UnicodeDecodeError):
             raise InputError(f"{path} is not UTF-8 at byte {error.start + 1}") from None
         if isinstance(error, json.JSONDecodeError):
             raise InputError(f"{path}, line {error.lineno}: broken JSON: {error.msg}") from None
         raise InputError(f"{path}: broken JSON: {type(error).__name__}") from None
-    items = value if isinstance(value, list) else [value]
-    return ((f"item {number}", item) for number, item in enumerate(items, 1))
+    return _items(value if isinstance(value, list) else [value], position)
 
 
-def _table(path: Path, file: IO[bytes], delimiter: str) -> Iterator[Placed]:
+def _items(items: list[Any], position: Position) -> Iterator[Placed]:
+    for item in items[position.number :]:
+        position.number += 1
+        yield f"item {position.number}", item
+
+
+def _table(path: Path, file: IO[bytes], delimiter: str, position: Position) -> Iterator[Placed]:
     """The rows of a table. Where quotes do not close, reading begins again behind the row's first line, so that no row
     is swallowed; that line is broken in CSV, and in TSV, which many programs write without quotes, read as it stands."""
     lines = _lines(file)
-    again: list[tuple[int, bytes | None]] = []  # to be read a second time, the next one last
-    taken: list[tuple[int, bytes | None]] = []  # what the row at hand was read from
+    again: list[tuple[int, bytes | None, int]] = []  # to be read a second time, the next one last
+    taken: list[tuple[int, bytes | None, int]] = []  # what the row at hand was read from
 
     def feed() -> Iterator[str]:
         while item := again.pop() if again else next(lines, None):
             taken.append(item)
-            number, line = item
+            number, line, _ = item
             if line is None:
                 raise csv.Error(f"line {number} is longer than {MAX_LINE_BYTES // 2**20} MiB")
             yield _decoded(line)
@@ -293,12 +342,14 @@ def _table(path: Path, file: IO[bytes], delimiter: str) -> Iterator[Placed]:
         except StopIteration:
             return
         except csv.Error as error:
-            (number, line), *rest = taken
+            (number, line, _), *rest = taken
             again += reversed(rest)
+            del taken[1:]
             reader = csv.reader(feed(), delimiter=delimiter, strict=True)
             if delimiter == "," or line is None:
                 if not names:
                     raise InputError(f"{path}, line {number}: broken header: {error}") from None
+                position.number, _, position.byte = taken[-1]
                 yield f"line {number}", RecordError(f"broken CSV: {error}")
                 continue
             cells = _decoded(line).rstrip("\r\n").split(delimiter)
@@ -307,7 +358,12 @@ def _table(path: Path, file: IO[bytes], delimiter: str) -> Iterator[Placed]:
             for second, name in enumerate(names):
                 if name and (first := names.index(name)) < second:
                     raise InputError(f"{path}: columns {first + 1} and {second + 1} have one name; rename one")
+            if position.byte:
+                at = max(end for *_, end in (*taken, *again))
+                again.clear()
+                lines = _lines(file, position.number, position.byte, at)
         elif cells:
+            position.number, _, position.byte = taken[-1]
             yield f"line {taken[0][0]}", _row(names, cells, delimiter)
 
 
@@ -342,33 +398,41 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def _parquet(path: Path, columns: Collection[str]) -> Iterator[Placed]:
+def _parquet(path: Path, columns: Collection[str], position: Position) -> Iterator[Placed]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not path.is_file():
         raise InputError(f"{path} is a Parquet file in a pipe, where it cannot be read; name the file itself")
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, buffer_size=_PARQUET_BUFFER_BYTES)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is not a whole Parquet file: {str(error).splitlines()[0]}") from None
     missing = set(columns) - set(file.schema_arrow.names)
     if missing:
         raise InputError(f"{path} lacks the column{'s' * (len(missing) > 1)} {', '.join(sorted(missing))}")
 
+    total = file.metadata.num_rows
+    position.share = lambda: position.number / total if total else 0.0
+
     def rows() -> Iterator[Placed]:
-        number = 0
+        end = 0
         for group in range(file.num_row_groups):
-            end = number + file.metadata.row_group(group).num_rows
+            number, end = end, end + file.metadata.row_group(group).num_rows
+            if end <= position.number:
+                continue
             try:
-                for batch in file.iter_batches(batch_size=10_000, row_groups=[group]):
-                    for record in _parquet_records(batch):
+                for batch in file.iter_batches(batch_size=_PARQUET_ROWS, row_groups=[group]):
+                    known = min(max(position.number - number, 0), len(batch))
+                    number += known
+                    for record in _parquet_records(batch.slice(known)):
                         number += 1
+                        position.number = number
                         yield f"row {number}", record
             except (pa.ArrowException, OSError) as error:
                 reason = str(error).splitlines()[0]
+                position.number = end
                 yield f"rows {number + 1} to {end}", RecordError(f"the Parquet file is damaged here: {reason}")
-            number = end
 
     return rows()
 

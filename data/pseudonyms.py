@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import re
@@ -18,7 +17,7 @@ _PSEUDONYM = re.compile(r"p:[0-9a-f]{32}")
 
 
 def _keyed(key: bytes, purpose: str, value: str) -> str:
-    return hmac.new(key, f"{purpose}\0{value}".encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(key, f"{purpose}\0{value}".encode(), "sha256").hex()[:32]
 
 
 def pseudonym(key: bytes, source: str, account: str) -> str:

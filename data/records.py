@@ -65,6 +65,8 @@ def parse_time(value: object) -> datetime:
 def text_field(record: Mapping[str, Any], field: str, *, required: bool = False) -> str | None:
     """The text of a field, None where it is empty; a whole number becomes its digits. Raises RecordError naming the field."""
     value = record.get(field)
+    if type(value) is str and value.isascii() and value and "\0" not in value:
+        return value
     if value is None or value == "":
         if required:
             raise RecordError(f"{field} is missing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from sqlalchemy import (
@@ -42,9 +40,10 @@ from data.corrections import FIELDS, check_fields, settle, settled_posts, withou
 from data.errors import InputError, StoreError
 from data.labels import confidence
 from data.official import NAIROBI, official_handles
-from data.pseudonyms import fingerprint, key_check, load_key, pseudonym
+from data.pseudonyms import key_check, load_key, pseudonym
 from data.records import text_field
 from data.redaction import redact
+from data.rows import RowMaker, RowMakers
 from data.tables import SCHEMA_REVISION
 
 if TYPE_CHECKING:
@@ -54,15 +53,16 @@ if TYPE_CHECKING:
 
     from data.official import OfficialMessage
     from data.records import Post
+    from data.rows import Row
     from data.settings import Settings
 
 BUSY_TIMEOUT_SECONDS = 60
+IMPORTS = "import"  # where a cursor has the source: of a file whose import is under way, or was stopped
 MAX_WHO_CHARACTERS = 200
 MAX_WHY_CHARACTERS = 2_000
 _ANALYST = ":analyst"  # where the hash of an author has the source, whose name has no colon
 _KEYS_PER_LOOKUP = 500  # SQLite's default limit of variables in a statement was 999 for long
 _MIGRATION_LOCK = 0x65436974  # "eCit", PostgreSQL's advisory lock while migrating
-_LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,15 @@ class Tally:
         self.dropped += other.dropped
         self.erased += other.erased
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Posts on their way in: looked up, and those that are not there being redacted."""
+
+    given: int
+    fresh: Sequence[Post]
+    rows: Callable[[], list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,11 +157,24 @@ class Store:
         self._key = key
         self._now = now
         self._keep_handles = official_handles()
+        self._rows = RowMakers(RowMaker(key, self._keep_handles))
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+    def prepare(self, posts: Iterable[Post]) -> Prepared:
+        """Look posts up and begin to redact those that are not there, in processes of their own once they are many.
+
+        Whoever saves many pages prepares the next ones before saving the first; each is saved by `save_page`.
+        """
+        given = list(posts)
+        fresh = {(post.source, post.id): post for post in given}
+        with _readable_errors(self.engine), self.engine.connect() as connection:
+            for key in _present(connection, tables.posts, fresh):
+                del fresh[key]
+        return Prepared(len(given), list(fresh.values()), self._rows.start(list(fresh.values())))
 
     def save_page(
         self,
-        posts: Iterable[Post],
+        posts: Iterable[Post] | Prepared,
         *,
         source: str | None = None,
         stream: str = "",
@@ -166,16 +188,20 @@ class Store:
 
         A post that is there already, or that was erased, is counted and left alone. What `source` says was deleted there,
         posts by id and accounts with all that they wrote, is erased where it is kept, and kept out from then on.
+        A cursor that is a function is called with what became of the posts.
         """
-        given = list(posts)
-        rows = {(post.source, post.id): self._row(post) for post in given}
+        prepared = posts if isinstance(posts, Prepared) else self.prepare(posts)
+        now = self._now()
+        rows = {(row["source"], row["id"]): row for row in prepared.rows()}
+        for row in rows.values():
+            row["first_seen_at"] = now
         with self._transaction() as connection:
-            suspects = self._recognise(connection, given, rows)
+            suspects = self._recognise(connection, prepared.fresh, rows)
             tally = self._insert_posts(connection, rows)
             self._suspect(connection, suspects)
-            tally.duplicate = len(given) - tally.new - tally.dropped
+            tally.duplicate = prepared.given - tally.new - tally.dropped
             if source is not None and cursor is not None:
-                self._save_cursor(connection, source, stream, cursor)
+                self._save_cursor(connection, source, stream, cursor(tally) if callable(cursor) else cursor)
             for span in spans:
                 assert source is not None
                 _cover(connection, source, stream, span)
@@ -194,6 +220,12 @@ class Store:
         where = and_(tables.cursors.c.source == source, tables.cursors.c.stream == stream)
         with self.engine.connect() as connection:
             return connection.execute(select(tables.cursors.c.cursor).where(where)).scalar()
+
+    def forget_cursor(self, source: str, stream: str) -> None:
+        """There is nothing to go on with: all was read."""
+        where = and_(tables.cursors.c.source == source, tables.cursors.c.stream == stream)
+        with self._transaction() as connection:
+            connection.execute(delete(tables.cursors).where(where))
 
     def save_run(self, run: RunRecord) -> None:
         """Keep what a collection run did."""
@@ -495,7 +527,8 @@ class Store:
             self._audit(connection, "export", detail)
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back, and end the processes."""
+        self._rows.close()
         self.engine.dispose()
 
     def _scrub(self) -> None:
@@ -555,37 +588,12 @@ class Store:
             row |= {"reason": reason, "first_post": f"{source}:{id_}", "first_seen_at": now}
             connection.execute(self._insert(tables.suspected_impostors).values(row).on_conflict_do_nothing())
 
-    def _row(self, post: Post) -> dict[str, Any]:
-        author = post.author_id or post.author
-        hashed = pseudonym(self._key, post.source, author) if author else None
-        return {
-            "source": post.source,
-            "id": post.id,
-            "created_at": post.created_at,
-            "first_seen_at": self._now(),
-            "text": redact(post.text, author=post.author, keep_handles=self._keep_handles),
-            "fingerprint": fingerprint(self._key, post.text),
-            "author": hashed,
-            # A pseudonym, as an export gives it, is no handle.
-            "author_handle": pseudonym(self._key, post.source, post.author)
-            if post.author and post.author != hashed
-            else None,
-            "platform_lang": post.lang,
-            "repost_of": post.repost_of,
-            "reply_to": post.reply_to,
-            "links": _hosts(post),
-            "synthetic": post.synthetic,
-            "account": None,
-        }
-
     def _insert_posts(self, connection: Connection, rows: dict[tuple[str, str], dict[str, Any]]) -> Tally:
         if not rows:
             return Tally()
         buried = _buried(connection, rows)
-        wanted = {key: row for key, row in rows.items() if key not in buried}
-        present = _present(connection, tables.posts, wanted)
         # In one order, or two writers of the same posts would wait for each other for good.
-        fresh = [wanted[key] for key in sorted(wanted.keys() - present)]
+        fresh = [rows[key] for key in sorted(rows.keys() - buried)]
         new = 0
         if fresh:
             statement = self._insert(tables.posts).on_conflict_do_nothing()
@@ -813,19 +821,6 @@ def _words(field: str, value: str | None, most: int) -> str:
     if len(written) > most:
         raise InputError(f"{field} has {len(written):,} characters, at most {most:,} are taken")
     return written
-
-
-def _hosts(post: Post) -> list[str]:
-    """The sites a post links to; a path or a query could hold a name or a number."""
-    hosts = set()
-    for link in _LINK.findall(post.text):
-        try:
-            host = urlsplit(link).hostname
-        except ValueError:
-            continue
-        if host and len(host) <= 253:
-            hosts.add(redact(host, author=post.author))
-    return sorted(hosts)
 
 
 def _present(connection: Connection, table: Any, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -328,3 +328,14 @@ def test_many_things_in_one_text_are_each_treated_as_alone(pieces: list[tuple[tu
     text = "".join(written + joiner for (written, _), joiner in pieces)
     expected = "".join(placeholder + joiner for (_, placeholder), joiner in pieces)
     assert redact(text) == unicodedata.normalize("NFKC", expected)
+
+
+SIGNS = st.sampled_from(
+    ["İD 1234567", "B\u0131ll 12345", "\u0130nv QXRBLN", "MIT\u0130 12345", "TCKABXYQZL", "S\u0130A1B2C3D4", "www.", "u/", "a/c", "1\u03012", "²³"]
+)  # fmt: skip
+
+
+@given(st.lists(FRAGMENTS | SIGNS, max_size=10).map("".join), st.none() | st.text(max_size=10))
+def test_the_patterns_that_are_left_out_would_have_found_nothing(text: str, author: str | None) -> None:
+    whole = redact(text, author=author, keep_handles=official_handles(), abridged=False)
+    assert redact(text, author=author, keep_handles=official_handles()) == whole

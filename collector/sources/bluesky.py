@@ -52,6 +52,8 @@ REMEMBERED_DELETIONS = 50_000
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _DID = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]+")
 _RECORD_KEY = re.compile(r"[A-Za-z0-9._~:-]+")
+_TID_DIGITS = "234567abcdefghijklmnopqrstuvwxyz"
+_TID = re.compile(rf"[234567a-j][{_TID_DIGITS}]{{12}}")
 
 
 def open_streams(settings: Settings) -> list[Stream]:
@@ -346,7 +348,7 @@ def record(identifier: str, did: str, post: Mapping[str, Any], seen_at: datetime
     return {
         "source": NAME,
         "id": identifier,
-        "created_at": _written(post.get("createdAt"), seen_at),
+        "created_at": _written(post.get("createdAt"), identifier, seen_at),
         "text": post["text"],
         "author_id": did,
         "lang": lang if isinstance(lang, str) else None,
@@ -354,13 +356,24 @@ def record(identifier: str, did: str, post: Mapping[str, Any], seen_at: datetime
     }
 
 
-def _written(said: Any, seen_at: datetime) -> datetime:
-    """When the author's program says, if that can be: it names any time it likes."""
+def _written(said: Any, identifier: str, seen_at: datetime) -> datetime:
+    """When the author's program says, or else the id, if that can be: it names any time it likes."""
     try:
-        at = parse_time(said) if isinstance(said, str) else seen_at
+        at = parse_time(said) if isinstance(said, str) else _id_time(identifier) or seen_at
     except ValueError:
-        return seen_at
+        at = _id_time(identifier) or seen_at
     return min(at, seen_at) if at >= EARLIEST else seen_at
+
+
+def _id_time(identifier: str) -> datetime | None:
+    """The moment in a record key that is a TID: microseconds since 1970 above its lowest 10 bits."""
+    key = identifier.rpartition("/")[2]
+    if not _TID.fullmatch(key):
+        return None
+    number = 0
+    for letter in key:
+        number = number * 32 + _TID_DIGITS.index(letter)
+    return _moment(number >> 10)
 
 
 def _whole(pattern: re.Pattern[str], value: Any) -> str | None:

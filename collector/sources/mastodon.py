@@ -271,6 +271,13 @@ def _global_id(status: dict[str, Any]) -> str:
     return f"{host}/{hashlib.sha256(uri.encode(errors='replace')).hexdigest()[:32]}"
 
 
+def _id_time(identifier: Any) -> datetime | None:
+    """The moment in an id of Mastodon: milliseconds since 1970 above its lowest 16 bits. Other servers have other ids."""
+    if not isinstance(identifier, str | int) or not re.fullmatch(r"[0-9]{17,19}", str(identifier)):
+        return None
+    return datetime.fromtimestamp((int(identifier) >> 16) / 1000, UTC)
+
+
 def record(status: Any, instance: str) -> dict[str, Any] | RecordError:
     """A post of a timeline as a record; `instance` is the host that lists it."""
     try:
@@ -291,7 +298,7 @@ def record(status: Any, instance: str) -> dict[str, Any] | RecordError:
     return {
         "source": NAME,
         "id": identifier,
-        "created_at": status.get("created_at"),
+        "created_at": status.get("created_at") or _id_time(status.get("id")),
         "text": text,
         "author": handle,
         # The number of an account is another on every instance; its page is not.
