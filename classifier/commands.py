@@ -250,9 +250,8 @@ def label_store(
     with progress_bar("labelling", total) as progress:
         while batch := store.unlabelled(model.id, STORE_BATCH):
             labels = label_texts(model, [text for _, _, text in batch], known=known)
-            saved = store.save_labels(
-                model.id, [(source, id_, label) for (source, id_, _), label in zip(batch, labels, strict=True)]
-            )
+            labelled = [(source, id_, label) for (source, id_, _), label in zip(batch, labels, strict=True)]
+            saved = store.save_labels(model.id, labelled, {(source, id_): text for source, id_, text in batch})
             done += saved
             progress(done)
             if stop is not None and stop.wait(0):

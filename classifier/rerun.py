@@ -204,7 +204,7 @@ def plan(rows: Iterable[Row], reference: str | None) -> Plan:
             raise InputError(f"row {row.number} names no model: say which one is to label it with --model")
         counts[row.model] += 1
     if not counts:
-        raise InputError("the file holds no labelled post")
+        raise InputError("the file holds no labelled post with a text")
     if reference is not None:
         model = find_model(reference)
         return Plan(counts.total(), dict.fromkeys(counts, model), counts)
@@ -343,13 +343,27 @@ def rerun(
     `exact` counts any difference as drift. Raises InputError where the file cannot be used, ModelError where `reference` is not to be had.
     """
     facts = file_facts(path) if path.is_file() else {}
-    planned = plan(read_rows(path), reference)
+    without_text = 0
+
+    def rows() -> Iterator[Row]:
+        """Those that can be labelled: a retention limit empties texts and leaves the labels."""
+        nonlocal without_text
+        without_text = 0
+        for row in read_rows(path):
+            if row.text:
+                yield row
+            else:
+                without_text += 1
+
+    planned = plan(rows(), reference)
+    if without_text:
+        say(f"{without_text:,} posts have no text any more and cannot be labelled again")
     for reason in planned.missing.values():
         say(
             f"{reason}. Until then {load_model().id} labels these posts, so that the differences are between two models"
         )
     drift = Drift()
-    for batch in batches(read_rows(path), lambda row: len(row.text)):
+    for batch in batches(rows(), lambda row: len(row.text)):
         for found in _compared(batch, planned, drift, progress, show_text):
             write(found)
     other = any(not _same(named, model) for named, model in planned.models.items())
@@ -369,7 +383,7 @@ def rerun(
     ]
     return (
         facts
-        | {"verdict": verdict}
+        | {"verdict": verdict, "without_text": without_text}
         | drift.report()
         | {"models": models, "runtime": surroundings(), "tolerance": TOLERANCE, "examples": drift.examples}
     )

@@ -65,7 +65,7 @@ def import_file(
         saved: Tally = store.save_page(batch)
         tally.new += saved.new
         tally.dropped += saved.dropped
-        tally.duplicate += saved.duplicate
+        tally.duplicate += saved.duplicate + saved.updated
         batch.clear()
         progress(tally.read)
 

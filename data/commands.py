@@ -18,7 +18,8 @@ from data.labels import ABOUTS, KINDS, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
 from data.official import NAIROBI, check_listed, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
-from data.store import Store, open_store
+from data.store import Store, count_waiting, open_store
+from data.withdrawal import exports_to_withdraw, last_line, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -191,6 +192,7 @@ def erase(
         if bool(post) == bool(author):
             raise InputError("give one of --post SOURCE:ID or --author HANDLE")
         store = open_store(load_settings())
+        line = last_line(store)
         if post:
             found_source, colon, identifier = post.partition(":")
             if not colon or not identifier:
@@ -198,8 +200,11 @@ def erase(
             count = store.erase_post(found_source, identifier)
         else:
             count = store.erase_author(author or "", source)
+        exports = told(exports_to_withdraw(store, line))
         store.close()
         say(f"{count:,} posts erased; what was erased stays out when it is imported again")
+        if exports:
+            say(exports)
 
 
 # What `doctor` asks of the other rooms, which add it here, as this one imports none of them.
@@ -303,6 +308,7 @@ def _reach_open(name: str, urls: Sequence[str], field: str, settings: Settings) 
 
 
 STALE_AFTER_SECONDS = 3 * 3600
+COMPLY_STREAM = "comply"  # the cursor of `comply`, which the collector's check of it looks at
 
 
 def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
@@ -312,6 +318,7 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
         count, newest = connection.execute(select(func.count(), func.max(posts.c.created_at))).one()
         model = store.active_model()
         labelled = connection.execute(select(func.count()).where(labels.c.model == (model or ""))).scalar_one()
+        missing = count_waiting(connection, model)
         latest = connection.execute(select(cursors.c.source, cursors.c.stream, cursors.c.updated_at)).all()
         newest_runs = select(func.max(runs.c.id)).group_by(runs.c.source).scalar_subquery()
         last_runs = connection.execute(select(runs).where(runs.c.id.in_(newest_runs))).mappings().all()
@@ -323,13 +330,14 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
     if model is None:
         checks.append(_check("model", "warning", "nothing is labelled yet: tracker classify"))
     else:
-        missing = count - labelled
         checks.append(
             _check(
                 "model", "warning" if missing else "ok", f"{model}, {labelled:,} posts labelled, {missing:,} waiting"
             )
         )
     for cursor in latest:
+        if cursor.stream == COMPLY_STREAM:
+            continue
         age = (settings.now() - cursor.updated_at).total_seconds()
         state = "warning" if age > STALE_AFTER_SECONDS else "ok"
         says = f"last read {age / 60:,.0f} minutes ago" + (": is `tracker run` running?" if state == "warning" else "")

@@ -77,11 +77,13 @@ def without_official(fields: dict[str, Any]) -> dict[str, Any]:
 def settled_posts() -> Subquery:
     """The columns of `posts` and `labels` for each post that the active model labelled, its labels as settled.
 
+    A post whose text the retention limit emptied cannot be labelled anew: without a label of the active model it keeps its last.
     Of each field of FIELDS also what the model itself says (`FIELD_said`), and `FIELD_who` and `FIELD_at` of the newest
     correction; `corrected` says whether there is any. Where the settled kind is not `official`, status and scope are NULL.
     """
     posts, labels, models = tables.posts, tables.labels, tables.models
-    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == models.c.model)
+    counting = case((posts.c.text_erased_at.is_(None), models.c.model), else_=_last_model())
+    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == counting)
     joined: FromClause = posts.join(models, models.c.active).join(labels, of_post)
     settled: dict[str, Any] = {}
     rest: list[ColumnElement[Any]] = []
@@ -104,6 +106,14 @@ def settled_posts() -> Subquery:
     rest += [each for each in labels.c if each.name not in posts.c and each.name not in settled]
     rest += [value.label(field) for field, value in settled.items()]
     return select(*posts.c, *rest, corrected.label("corrected")).select_from(joined).subquery("settled")
+
+
+def _last_model() -> ScalarSelect[str]:
+    """Of the post at hand: the active model where it labelled it, else the one that did so last."""
+    posts, labels, models = tables.posts, tables.labels.alias("last"), tables.models
+    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id)
+    order = (case((labels.c.model == models.c.model, 0), else_=1), labels.c.labelled_at.desc(), labels.c.model)
+    return select(labels.c.model).where(of_post).order_by(*order).limit(1).correlate(posts, models).scalar_subquery()
 
 
 def _newest_number(field: str) -> ScalarSelect[int]:
