@@ -66,7 +66,8 @@ def too_large(name: str) -> str:
 
 def reset_at(headers: Mapping[str, str]) -> datetime | None:
     """When the platform answers again, from Retry-After (seconds, or a date) or X-RateLimit-Reset (seconds, or ISO 8601)."""
-    after, reset = headers.get("Retry-After", ""), headers.get("X-RateLimit-Reset", "")
+    after = headers.get("Retry-After", "")
+    reset = headers.get("X-RateLimit-Reset") or headers.get("x-rate-limit-reset", "")  # Mastodon's name, and X's
     ways: list[Callable[[], datetime]] = [
         lambda: datetime.now(UTC) + timedelta(seconds=float(after)),
         lambda: parsedate_to_datetime(after),

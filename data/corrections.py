@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, and_, case, exists, func, select, type_coerce
+from sqlalchemy import Text, and_, case, exists, func, or_, select, type_coerce
 
 from data import tables
 from data.errors import InputError
@@ -82,7 +82,11 @@ def settled_posts() -> Subquery:
     correction; `corrected` says whether there is any. Where the settled kind is not `official`, status and scope are NULL.
     """
     posts, labels, models = tables.posts, tables.labels, tables.models
-    counting = case((posts.c.text_erased_at.is_(None), models.c.model), else_=_last_model())
+    by_active = labels.alias("by_active")
+    has_active = exists().where(
+        by_active.c.model == models.c.model, by_active.c.source == posts.c.source, by_active.c.id == posts.c.id
+    )
+    counting = case((or_(posts.c.text_erased_at.is_(None), has_active), models.c.model), else_=_last_model())
     of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == counting)
     joined: FromClause = posts.join(models, models.c.active).join(labels, of_post)
     settled: dict[str, Any] = {}
@@ -109,11 +113,11 @@ def settled_posts() -> Subquery:
 
 
 def _last_model() -> ScalarSelect[str]:
-    """Of the post at hand: the active model where it labelled it, else the one that did so last."""
-    posts, labels, models = tables.posts, tables.labels.alias("last"), tables.models
-    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id)
-    order = (case((labels.c.model == models.c.model, 0), else_=1), labels.c.labelled_at.desc(), labels.c.model)
-    return select(labels.c.model).where(of_post).order_by(*order).limit(1).correlate(posts, models).scalar_subquery()
+    """Of the post at hand: the model that labelled it last."""
+    posts, last = tables.posts, tables.labels.alias("last")
+    of_post = and_(last.c.source == posts.c.source, last.c.id == posts.c.id)
+    newest = select(last.c.model).where(of_post).order_by(last.c.labelled_at.desc(), last.c.model).limit(1)
+    return newest.correlate(posts).scalar_subquery()
 
 
 def _newest_number(field: str) -> ScalarSelect[int]:

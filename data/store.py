@@ -413,8 +413,11 @@ class Store:
         """
         with self._transaction() as connection:
             sources = [source] if source else _sources(connection)
-            erased = [each for name in sources for each in self._erase_author(connection, name, handle)]
-            self._audit(connection, "erase author", {"sources": sources, "posts": len(erased)} | _extent(erased))
+            by_source = {name: self._erase_author(connection, name, handle) for name in sources}
+            erased = [post for posts in by_source.values() for post in posts]
+            found_at = [name for name, posts in by_source.items() if posts]
+            detail = {"sources": sources, "posts": len(erased), "found_at": found_at}
+            self._audit(connection, "erase author", detail | _extent(erased))
         self.scrub()
         return len(erased)
 

@@ -55,7 +55,7 @@ def _can_hold(at: datetime, export: dict[str, Any], action: str, erased: dict[st
     tier, chosen = export.get("tier"), export.get("selection") or {}
     if tier == "aggregate" or (tier == "public" and action == "erase texts"):
         return False
-    sources = erased.get("sources") or [erased["source"]]
+    sources = erased["found_at"] if "found_at" in erased else [erased["source"]]
     written_from, written_to = map(datetime.fromisoformat, (erased["written_from"], erased["written_to"]))
     return (
         at >= datetime.fromisoformat(erased["stored_from"])
