@@ -45,6 +45,7 @@ class Row:
     model: str | None
     said: dict[str, Any]
     corrected: bool
+    is_emptied: bool = False  # by the retention limit
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -98,7 +99,7 @@ def _row(number: int, record: dict[str, Any]) -> Row:
     identifier = _identifier(record)
     if not is_unicode(json.dumps([text, identifier, said], ensure_ascii=False)):
         raise ValueError("it is not Unicode text")
-    return Row(number, identifier, text, model, said, bool(corrections))
+    return Row(number, identifier, text, model, said, bool(corrections), bool(record.get("text_erased_at")))
 
 
 def _identifier(record: dict[str, Any]) -> str | None:
@@ -350,10 +351,10 @@ def rerun(
         nonlocal without_text
         without_text = 0
         for row in read_rows(path):
-            if row.text:
-                yield row
-            else:
+            if row.is_emptied:
                 without_text += 1
+            else:
+                yield row
 
     planned = plan(rows(), reference)
     if without_text:

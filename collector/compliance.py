@@ -114,8 +114,8 @@ class Recheck:
         following = {name: value for name, value in state.items() if name not in ("job", "to")}
         if deleted:
             following["unscrubbed"] = True
-        if posts:
-            following["after"] = _key(posts[-1])
+        if posts or "to" in state:  # of a job's posts all can have been erased meanwhile
+            following["after"] = state.get("to") or _key(posts[-1])
             return _Looked(
                 [],
                 cursor=following,

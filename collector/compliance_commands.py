@@ -131,7 +131,7 @@ def _comply(
     openers = _open_checks(settings, lookup=lookup)
     rounds: dict[str, Round] = {}
     off: dict[str, str] = {}
-    line = last_line(store)
+    line, exports = last_line(store), list[dict[str, Any]]()
     emptied: dict[str, int] = {}
     failed = False
     try:
@@ -155,15 +155,14 @@ def _comply(
                 failed |= rounds[name].outcome != "done"
                 _tell(rounds[name])
             emptied |= _empty_texts(store, settings, names if is_chosen else None)
+            exports, line = exports + _tell_of_exports(store, line), last_line(store)
             if every is None or stop.wait(min(every, DUE_SECONDS)):
                 break
     except Stopped:
         failed = True
         say("stopped; the next run goes on here")
     finally:
-        exports = exports_to_withdraw(store, line)
-        if text := told(exports):
-            say(text)
+        exports += _tell_of_exports(store, line)
         _tell_of_the_rest(store)
         store.close()
     if is_chosen and not rounds and off and not failed:
@@ -209,6 +208,13 @@ def _empty_texts(store: Store, settings: Settings, names: Sequence[str] | None) 
     if emptied:
         store.scrub()
     return emptied
+
+
+def _tell_of_exports(store: Store, line: int) -> list[dict[str, Any]]:
+    exports = exports_to_withdraw(store, line)
+    if text := told(exports):
+        say(text)
+    return exports
 
 
 def _tell_of_the_rest(store: Store) -> None:

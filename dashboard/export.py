@@ -53,6 +53,7 @@ _POST_FIELDS = (
     "created_at",
     "edited_at",
     "text",
+    "text_erased_at",
     "author",
     "platform_lang",
     "repost_of",
@@ -276,6 +277,7 @@ def _parquet_file(path: Path, fields: tuple[str, ...]) -> Iterator[Callable[[lis
     types = {
         "created_at": moment,
         "edited_at": moment,
+        "text_erased_at": moment,
         "labelled_at": moment,
         "problems": texts,
         "services": texts,

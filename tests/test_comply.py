@@ -326,6 +326,20 @@ def test_x_tells_why_and_what_is_only_about_a_place_stays(place: Place, asking: 
 
 
 @only("x jobs")
+def test_a_job_whose_posts_were_all_erased_meanwhile_does_not_end_the_round(place: Place, asking: Asking) -> None:
+    assert asking.run(stop_after=1) is None
+    for id_ in place.ids:
+        asking.store.erase_post("x", id_)
+    late = [Post("x", "77", NOW - 300 * DAY, "eCitizen"), Post("x", "78", NOW - 300 * DAY, "eCitizen")]
+    asking.store.save_page(late)
+    assert isinstance(place.platform, XCompliance)
+    place.platform.ids = {"77"}
+    result = asking.done()
+    assert (result.outcome, result.gone, len(place.platform.jobs)) == ("done", 1, 2)
+    assert asking.stored() == {"77"}
+
+
+@only("x jobs")
 def test_a_job_that_x_fails_at_is_made_anew_and_not_for_ever(place: Place, asking: Asking) -> None:
     assert isinstance(place.platform, XCompliance)
     place.delete(place.ids[0])

@@ -123,7 +123,7 @@ class Lookup:
         response = ask(self._session, name, "GET", address, also={404, 410}, allow_redirects=False)
         try:
             answer = response.json()
-        except ValueError:  # a page of something else that stands there now, or before it
+        except (ValueError, RecursionError):  # a page of something else that stands there now, or before it
             answer = None
         if response.status_code in {404, 410} and isinstance(answer, dict) and isinstance(answer.get("error"), str):
             return True
