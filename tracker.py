@@ -20,8 +20,10 @@ import typer
 import classifier.commands
 import classifier.release_commands
 import collector.commands
+import collector.compliance_commands
 import dashboard.commands
 import data.account_commands  # adds to `status` of data.commands
+import data.audit
 import data.commands
 from data.console import StopSignal, one_line_errors, say, set_up_logs
 from data.errors import InputError
@@ -38,10 +40,12 @@ app = typer.Typer(
 )
 for _commands in (
     collector.commands,
+    collector.compliance_commands,
     classifier.commands,
     classifier.release_commands,
     dashboard.commands,
     data.commands,
+    data.audit,
 ):
     app.registered_commands += _commands.app.registered_commands
     app.registered_groups += _commands.app.registered_groups
@@ -244,7 +248,7 @@ def run(
         int, typer.Option(help="Where the page is served.", min=1, max=65535)
     ] = dashboard.commands.DEFAULT_PORT,
 ) -> None:
-    """The whole service: collect, classify and serve the page, each a process that is started again when it fails."""
+    """The whole service: collect, classify, follow deletions and serve the page, each a process started again when it fails."""
     set_up_logs()
     with one_line_errors():
         settings = load_settings()
@@ -256,6 +260,7 @@ def run(
         children = [
             _Child("collect", [*tracker, "collect", "all", *pace]),
             _Child("classify", [*tracker, "classify", "--every", "5"]),
+            _Child("comply", [*tracker, "comply", "--every", "86400"]),
             _Child("dashboard", dashboard.commands.server_command(port)),
         ]
         say(f"running; the page: http://localhost:{port} (Ctrl-C or SIGTERM stops the service)")

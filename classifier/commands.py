@@ -255,9 +255,8 @@ def label_store(
                 break
             texts = [text for _, _, text in batch]
             labels = label_texts(model, texts, known=None if official else known, official=official)
-            saved = store.save_labels(
-                model.id, [(source, id_, label) for (source, id_, _), label in zip(batch, labels, strict=True)]
-            )
+            labelled = [(source, id_, label) for (source, id_, _), label in zip(batch, labels, strict=True)]
+            saved = store.save_labels(model.id, labelled, {(source, id_): text for source, id_, text in batch})
             done += saved
             progress(done)
             if stop is not None and stop.wait(0):

@@ -45,6 +45,7 @@ class Row:
     model: str | None
     said: dict[str, Any]
     corrected: bool
+    is_emptied: bool = False  # by the retention limit
 
 
 def read_rows(path: Path) -> Iterator[Row]:
@@ -98,7 +99,7 @@ def _row(number: int, record: dict[str, Any]) -> Row:
     identifier = _identifier(record)
     if not is_unicode(json.dumps([text, identifier, said], ensure_ascii=False)):
         raise ValueError("it is not Unicode text")
-    return Row(number, identifier, text, model, said, bool(corrections))
+    return Row(number, identifier, text, model, said, bool(corrections), bool(record.get("text_erased_at")))
 
 
 def _identifier(record: dict[str, Any]) -> str | None:
@@ -204,7 +205,7 @@ def plan(rows: Iterable[Row], reference: str | None) -> Plan:
             raise InputError(f"row {row.number} names no model: say which one is to label it with --model")
         counts[row.model] += 1
     if not counts:
-        raise InputError("the file holds no labelled post")
+        raise InputError("the file holds no labelled post with a text")
     if reference is not None:
         model = find_model(reference)
         return Plan(counts.total(), dict.fromkeys(counts, model), counts)
@@ -343,13 +344,27 @@ def rerun(
     `exact` counts any difference as drift. Raises InputError where the file cannot be used, ModelError where `reference` is not to be had.
     """
     facts = file_facts(path) if path.is_file() else {}
-    planned = plan(read_rows(path), reference)
+    without_text = 0
+
+    def rows() -> Iterator[Row]:
+        """Those that can be labelled: a retention limit empties texts and leaves the labels."""
+        nonlocal without_text
+        without_text = 0
+        for row in read_rows(path):
+            if row.is_emptied:
+                without_text += 1
+            else:
+                yield row
+
+    planned = plan(rows(), reference)
+    if without_text:
+        say(f"{without_text:,} posts have no text any more and cannot be labelled again")
     for reason in planned.missing.values():
         say(
             f"{reason}. Until then {load_model().id} labels these posts, so that the differences are between two models"
         )
     drift = Drift()
-    for batch in batches(read_rows(path), lambda row: len(row.text)):
+    for batch in batches(rows(), lambda row: len(row.text)):
         for found in _compared(batch, planned, drift, progress, show_text):
             write(found)
     other = any(not _same(named, model) for named, model in planned.models.items())
@@ -369,7 +384,7 @@ def rerun(
     ]
     return (
         facts
-        | {"verdict": verdict}
+        | {"verdict": verdict, "without_text": without_text}
         | drift.report()
         | {"models": models, "runtime": surroundings(), "tolerance": TOLERANCE, "examples": drift.examples}
     )

@@ -111,7 +111,7 @@ class Folder:
             if skipped <= SHOWN_SKIPS:
                 announce(f"skipped: {line}", "record skipped", reason=line)
 
-        def progress(_read: int) -> None:
+        def progress(_share: float) -> None:
             if self.wait(0):
                 raise Stopped
 

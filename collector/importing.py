@@ -86,7 +86,7 @@ def import_file(
         saved = store.save_page(prepared, source=IMPORTS, stream=stream or "", cursor=cursor)
         tally.new += saved.new
         tally.dropped += saved.dropped
-        tally.duplicate += saved.duplicate
+        tally.duplicate += saved.duplicate + saved.updated
         progress(share)
 
     def save_all(reached: dict[str, Any] | None) -> None:

@@ -81,7 +81,7 @@ class Runner:
             stream.budget = Budget(self.store.engine, stream.pays, stream.limits, self.now)
         state = self.store.cursor(stream.source, stream.name)
         while True:
-            page = self._fetch(stream, state, run)
+            page = self.fetch_page(stream, state, run)
             posts = self._posts(page, run)
             tally = self.store.save_page(
                 posts,
@@ -95,9 +95,11 @@ class Runner:
             )
             if tally.erased:
                 log.info("erased as at the platform", source=stream.source, posts=tally.erased)
+            if tally.updated:
+                log.info("edited at the platform", source=stream.source, posts=tally.updated)
             run.fetched += len(page.records)
             run.new += tally.new
-            run.duplicate += tally.duplicate
+            run.duplicate += tally.duplicate + tally.updated
             run.dropped += tally.dropped
             run.gaps += sum(span.gap_reason is not None for span in page.spans)
             run.cost_usd += page.cost_usd
@@ -128,7 +130,9 @@ class Runner:
                 log.info("record dropped", source=run.source, reason=str(error))
         return posts
 
-    def _fetch(self, stream: Stream, state: Any, run: RunRecord) -> Page:
+    def fetch_page(self, stream: Stream, state: Any, run: RunRecord) -> Page:
+        """A page of a stream, however long the platform has to be waited for. Raises SourceError, and Stopped."""
+
         def fetch() -> Page:
             run.requests += 1
             return stream.fetch(state, self.now())

@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from collector.page import RateLimited, Refused, TemporaryFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS = 10, 30
 WHOLE_ANSWER_SECONDS = 120  # a server that sends a byte now and then meets every other time-out
@@ -48,9 +48,10 @@ def ask(
     url: str,
     *,
     advice: str = "check its address, or take it off the list",
+    also: Collection[int] = (),
     **arguments: Any,
 ) -> requests.Response:
-    """An answer with status 200 or 304. `name` is what the messages call the source, `advice` what to do when it refuses.
+    """An answer with status 200 or 304, or one of `also`. `name` is what the messages call the source, `advice` what to do when it refuses.
 
     Raises RateLimited, Refused and TemporaryFailure, of which BadRequest is one.
     """
@@ -61,7 +62,7 @@ def ask(
     except (requests.RequestException, ValueError) as error:  # ValueError: an address in a redirect that is none
         raise TemporaryFailure(f"{name} gave no usable answer ({type(error).__name__})") from None
     status = response.status_code
-    if status in {200, 304}:
+    if status in {200, 304} or status in also:
         return response
     if status == 429 or (status == 503 and "Retry-After" in response.headers):
         raise RateLimited(f"{name} asks to wait ({status})", reset_at(response.headers))

@@ -140,7 +140,7 @@ def export(
                 seed=seed,
                 progress=progress,
             )
-        store.record_export({name: card[name] for name in ("sha256", "rows", "tier", "selection")})
+        store.record("export", {name: card[name] for name in ("file", "sha256", "rows", "tier", "selection")})
         store.close()
         say(f"{out}: {card['rows']:,} rows, {tier}; the data card is {out.name}.card.json")
         if as_json:

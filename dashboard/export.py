@@ -51,7 +51,9 @@ _POST_FIELDS = (
     "source",
     "id",
     "created_at",
+    "edited_at",
     "text",
+    "text_erased_at",
     "author",
     "platform_lang",
     "repost_of",
@@ -272,7 +274,15 @@ def _parquet_file(path: Path, fields: tuple[str, ...]) -> Iterator[Callable[[lis
     import pyarrow.parquet as pq
 
     moment, texts = pa.timestamp("us", "UTC"), pa.list_(pa.string())
-    types = {"created_at": moment, "labelled_at": moment, "problems": texts, "services": texts, "links": texts}
+    types = {
+        "created_at": moment,
+        "edited_at": moment,
+        "text_erased_at": moment,
+        "labelled_at": moment,
+        "problems": texts,
+        "services": texts,
+        "links": texts,
+    }
     types |= {"unsure": pa.bool_(), "synthetic": pa.bool_(), "posts": pa.int64(), "weight": pa.float64()}
     types |= dict.fromkeys(("kind_score", "sentiment_score", "about_score"), pa.float64())
     schema = pa.schema([(name, types.get(name, pa.string())) for name in fields])

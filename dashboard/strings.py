@@ -171,6 +171,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "model": ("Labels by {model}", "Lebo na {model}"),
     "column_at": ("When (EAT)", "Lini (EAT)"),
     "column_text": ("Text", "Maandishi"),
+    "text_erased": ("(text removed by retention)", "(maandishi yameondolewa kwa muda wa kuhifadhi)"),
     "column_problems": ("Problems", "Matatizo"),
     "column_sentiment": ("Sentiment", "Hisia"),
     "column_lang": ("Language", "Lugha"),

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import and_, func, select
+from sqlalchemy import func, select
 
 import data.messages
 from data import tables
@@ -15,6 +15,7 @@ from data.corrections import settled_posts
 from data.labels import PROBLEMS, SENTIMENTS
 from data.links import link_of
 from data.official import NAIROBI
+from data.store import count_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -314,20 +315,13 @@ def status_line(engine: Engine, now: datetime) -> Status:
 
     Usual is the median over the covered ones of the 14 days before; below 3 covered days it cannot be told.
     """
-    posts, labels, models, coverage = tables.posts, tables.labels, tables.models, tables.coverage
+    posts, models, coverage = tables.posts, tables.models, tables.coverage
     with engine.connect() as connection:
         count, newest = connection.execute(
             select(func.count(), func.max(posts.c.created_at)).where(posts.c.created_at <= now)
         ).one()
-        waiting = (
-            count
-            - connection.execute(
-                select(func.count())
-                .select_from(labels.join(models, and_(models.c.model == labels.c.model, models.c.active)))
-                .join(posts, and_(posts.c.source == labels.c.source, posts.c.id == labels.c.id))
-                .where(posts.c.created_at <= now)
-            ).scalar_one()
-        )
+        model = connection.execute(select(models.c.model).where(models.c.active)).scalar()
+        waiting = count_waiting(connection, model, now)
         covered = connection.execute(
             select(coverage.c.source, func.max(coverage.c.to_at))
             .where(coverage.c.gap_reason.is_(None), coverage.c.source != OFFICIAL, coverage.c.from_at <= now)
@@ -366,6 +360,7 @@ def _unlabelled_since(engine: Engine, from_at: datetime, to_at: datetime) -> boo
         labels.c.model == select(models.c.model).where(models.c.active).scalar_subquery(),
     )
     query = select(posts.c.id).where(posts.c.created_at >= from_at, posts.c.created_at <= to_at, ~labelled.exists())
+    query = query.where(posts.c.text_erased_at.is_(None))
     with engine.connect() as connection:
         return connection.execute(query.limit(1)).scalar() is not None
 

@@ -19,7 +19,8 @@ from data.official import NAIROBI, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
 from data.spending import Standing, standing_of_x
-from data.store import IMPORTS, Store, open_store
+from data.store import IMPORTS, Store, count_waiting, open_store
+from data.withdrawal import exports_to_withdraw, last_line, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,6 +178,7 @@ def erase(
         if bool(post) == bool(author):
             raise InputError("give one of --post SOURCE:ID or --author HANDLE")
         store = open_store(load_settings())
+        line = last_line(store)
         if post:
             found_source, colon, identifier = post.partition(":")
             if not colon or not identifier:
@@ -184,8 +186,11 @@ def erase(
             count = store.erase_post(found_source, identifier)
         else:
             count = store.erase_author(author or "", source)
+        exports = told(exports_to_withdraw(store, line))
         store.close()
         say(f"{count:,} posts erased; what was erased stays out when it is imported again")
+        if exports:
+            say(exports)
 
 
 # What `doctor` asks of the other rooms, which add it here, as this one imports none of them.
@@ -252,6 +257,9 @@ def _budget(where: Standing, settings: Settings) -> dict[str, Any]:
     return _check("x budget", "warning", f"{says}: {done} until {until}, or raise TRACKER_{where.setting.upper()}")
 
 
+COMPLY_STREAM = "comply"  # the cursor of `comply`, which the collector's check of it looks at
+
+
 def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
     posts, labels = tables.posts, tables.labels
     shown = store.engine.url.render_as_string(hide_password=True)
@@ -259,6 +267,7 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
         count, newest = connection.execute(select(func.count(), func.max(posts.c.created_at))).one()
         model = store.active_model()
         labelled = connection.execute(select(func.count()).where(labels.c.model == (model or ""))).scalar_one()
+        missing = count_waiting(connection, model)
     checks = [_check("database", "ok", f"{shown}, schema {tables.SCHEMA_REVISION}, {count:,} posts")]
     if newest is not None:
         checks.append(_check("newest post", "ok", f"{newest.astimezone(NAIROBI):%a %d %b %Y %H:%M} EAT"))
@@ -267,7 +276,6 @@ def _store_checks(store: Store, settings: Settings) -> list[dict[str, Any]]:
     if model is None:
         checks.append(_check("model", "warning", "nothing is labelled yet: tracker classify"))
     else:
-        missing = count - labelled
         checks.append(
             _check(
                 "model", "warning" if missing else "ok", f"{model}, {labelled:,} posts labelled, {missing:,} waiting"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, and_, case, exists, func, select, type_coerce
+from sqlalchemy import Text, and_, case, exists, func, or_, select, type_coerce
 
 from data import tables
 from data.errors import InputError
@@ -77,12 +77,18 @@ def without_official(fields: dict[str, Any]) -> dict[str, Any]:
 def settled_posts() -> Subquery:
     """The columns of `posts` and `labels` for each post that the active model labelled, its labels as settled.
 
+    A post whose text the retention limit emptied cannot be labelled anew: without a label of the active model it keeps its last.
     Of each field of FIELDS also what the model itself says (`FIELD_said`), and `FIELD_who` and `FIELD_at` of the newest
     correction; `corrected` says whether there is any. Of a listed account (`account`) the kind is `official`, whatever else was
     said. Where the settled kind is not `official`, status and scope are NULL.
     """
     posts, labels, models = tables.posts, tables.labels, tables.models
-    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == models.c.model)
+    by_active = labels.alias("by_active")
+    has_active = exists().where(
+        by_active.c.model == models.c.model, by_active.c.source == posts.c.source, by_active.c.id == posts.c.id
+    )
+    counting = case((or_(posts.c.text_erased_at.is_(None), has_active), models.c.model), else_=_last_model())
+    of_post = and_(labels.c.source == posts.c.source, labels.c.id == posts.c.id, labels.c.model == counting)
     joined: FromClause = posts.join(models, models.c.active).join(labels, of_post)
     settled: dict[str, Any] = {}
     rest: list[ColumnElement[Any]] = []
@@ -111,6 +117,14 @@ def settled_posts() -> Subquery:
     rest += [each for each in labels.c if each.name not in posts.c and each.name not in settled]
     rest += [value.label(field) for field, value in settled.items()]
     return select(*posts.c, *rest, corrected.label("corrected")).select_from(joined).subquery("settled")
+
+
+def _last_model() -> ScalarSelect[str]:
+    """Of the post at hand: the model that labelled it last."""
+    posts, last = tables.posts, tables.labels.alias("last")
+    of_post = and_(last.c.source == posts.c.source, last.c.id == posts.c.id)
+    newest = select(last.c.model).where(of_post).order_by(last.c.labelled_at.desc(), last.c.model).limit(1)
+    return newest.correlate(posts).scalar_subquery()
 
 
 def _newest_number(field: str) -> ScalarSelect[int]:

@@ -37,6 +37,7 @@ class Post:
     reply_to: str | None = None
     synthetic: bool = False
     author_name: str | None = None  # the displayed name: held against the official ones at the door, never stored
+    edited_at: datetime | None = None  # of the version whose text this is; None: as first written
 
 
 def parse_time(value: object) -> datetime:
@@ -92,6 +93,15 @@ def _reference(record: Mapping[str, Any], field: str) -> str | None:
     return value
 
 
+def _edited_at(record: Mapping[str, Any], now: datetime) -> datetime | None:
+    if record.get("edited_at") in (None, ""):
+        return None
+    try:
+        return min(parse_time(record["edited_at"]), now)  # one from the future would keep every later edit out
+    except ValueError:
+        raise RecordError("edited_at is not an ISO 8601 time") from None
+
+
 def parse_post(record: object, *, now: datetime, source: str | None = None) -> Post:
     """A post from a record with the fields of INTERFACE "A post, in JSONL"; unknown fields are passed over.
 
@@ -118,6 +128,7 @@ def parse_post(record: object, *, now: datetime, source: str | None = None) -> P
         raise RecordError("created_at is not an ISO 8601 time") from None
     if not EARLIEST <= created_at <= now + CLOCK_TOLERANCE:
         raise RecordError(f"created_at is before {EARLIEST:%Y} or in the future")
+    edited_at = _edited_at(record, now)
     text = text_field(record, "text", required=True) or ""
     if len(text) > MAX_TEXT_CHARACTERS:
         raise RecordError(f"text has {len(text):,} characters, at most {MAX_TEXT_CHARACTERS:,} are taken")
@@ -134,4 +145,5 @@ def parse_post(record: object, *, now: datetime, source: str | None = None) -> P
         reply_to=_reference(record, "reply_to"),
         synthetic=record.get("synthetic") in (True, "true", "True", 1),
         author_name=text_field(record, "author_name"),
+        edited_at=edited_at,
     )

@@ -22,7 +22,7 @@ from data.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-Row = dict[str, Any]
+PostRow = dict[str, Any]
 
 POSTS_BEFORE_PROCESSES = 10_000  # fewer are done before processes have started
 _CHUNK_POSTS = 1_000
@@ -37,7 +37,7 @@ class RowMaker:
     key: bytes = field(repr=False)
     keep_handles: frozenset[str]
 
-    def __call__(self, post: Post) -> Row:
+    def __call__(self, post: Post) -> PostRow:
         """All columns that the post itself gives."""
         author = post.author_id or post.author
         hashed = pseudonym(self.key, post.source, author) if author else None
@@ -57,6 +57,7 @@ class RowMaker:
             "links": _hosts(post),
             "synthetic": post.synthetic,
             "account": None,
+            "edited_at": post.edited_at,
         }
 
 
@@ -68,7 +69,7 @@ class RowMakers:
         self._posts = 0
         self._processes: ProcessPoolExecutor | None = None
 
-    def start(self, posts: Sequence[Post]) -> Callable[[], list[Row]]:
+    def start(self, posts: Sequence[Post]) -> Callable[[], list[PostRow]]:
         """Begin on the rows of these posts; call the result for them, in the same order."""
         self._posts += len(posts)
         if self._posts <= POSTS_BEFORE_PROCESSES:
@@ -81,7 +82,7 @@ class RowMakers:
         chunks = [posts[at : at + _CHUNK_POSTS] for at in range(0, len(posts), _CHUNK_POSTS)]
         begun = [self._processes.submit(_make, [_unpacked(post) for post in chunk]) for chunk in chunks]
 
-        def finish() -> list[Row]:
+        def finish() -> list[PostRow]:
             try:
                 return [row for each in begun for row in each.result()]
             except BrokenProcessPool:
@@ -113,7 +114,7 @@ def _end_with(parent: Any) -> None:
     os._exit(1)
 
 
-def _make(packed: list[tuple[Any, ...]]) -> list[Row]:
+def _make(packed: list[tuple[Any, ...]]) -> list[PostRow]:
     assert _maker is not None
     return [_maker(Post(*each)) for each in packed]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,11 @@ def _websocket_or_off(url: str | None) -> str | None:
     return None if url is None or url == "off" else _address(url, "ws")
 
 
+def _address_or_off(url: str | None) -> str | None:
+    return None if url is None or url == "off" else _address(url)
+
+
+AddressOrOff = Annotated[str | None, AfterValidator(_address_or_off)]
 Address = Annotated[str, AfterValidator(_address)]
 WebsocketAddress = Annotated[str | None, AfterValidator(_websocket_or_off)]
 
@@ -57,6 +63,19 @@ def _app(name: str) -> str:
 
 
 Apps = Annotated[tuple[Annotated[str, AfterValidator(_app)], ...], NoDecode, BeforeValidator(_listed)]
+
+
+def _days(value: object) -> object:
+    """A JSON object as in the environment; a table as in the file."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('not a JSON object such as {"x": 30, "default": 365}') from None
+
+
+DaysBySource = Annotated[dict[str, Annotated[int, Field(ge=1, le=36_500)]], NoDecode, BeforeValidator(_days)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
 
 SECRETS = ("TRACKER_PSEUDONYM_KEY", "X_BEARER_TOKEN", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET")
@@ -145,6 +164,11 @@ class Settings(BaseSettings):
         alias="TRACKER_JETSTREAM_URL",
         description="None: Bluesky, which needs no key, is off",
     )
+    bluesky_url: AddressOrOff = Field(
+        "https://public.api.bsky.app",
+        alias="TRACKER_BLUESKY_URL",
+        description="Bluesky's public AppView: timelines of official accounts, and for `comply` whether posts are still there; None: neither",
+    )
     mastodon_urls: Addresses = Field(
         DEFAULT_MASTODON_URLS, validation_alias=AliasChoices("mastodon_urls", "TRACKER_MASTODON_URLS")
     )
@@ -154,12 +178,16 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("notice_urls", "TRACKER_NOTICE_URLS"),
         description="Feeds of offices, read whole by the source `official` once their host is confirmed",
     )
-    bluesky_url: Address = Field("https://public.api.bsky.app", alias="TRACKER_BLUESKY_URL")
     play_apps: Apps = Field(DEFAULT_PLAY_APPS, validation_alias=AliasChoices("play_apps", "TRACKER_PLAY_APPS"))
     apple_apps: Apps = Field((), validation_alias=AliasChoices("apple_apps", "TRACKER_APPLE_APPS"))
     play_url: Address = Field("https://play.google.com", alias="TRACKER_PLAY_URL")
     apple_url: Address = Field("https://itunes.apple.com", alias="TRACKER_APPLE_URL")
     pretended_now: UtcMoment | None = Field(None, alias="TRACKER_NOW")
+    retention_days: DaysBySource = Field(
+        {},
+        validation_alias=AliasChoices("retention_days", "TRACKER_RETENTION_DAYS"),
+        description="How long texts are kept, by source, `default` for those not named. Empty: without a limit",
+    )
     models_folder: Path | None = Field(
         None,
         validation_alias=AliasChoices("models_folder", "TRACKER_MODELS"),

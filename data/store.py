@@ -16,6 +16,7 @@ import numpy as np
 from sqlalchemy import (
     Connection,
     Engine,
+    Row,
     and_,
     case,
     create_engine,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
     from data.official import OfficialMessage
     from data.records import Post
-    from data.rows import Row
+    from data.rows import PostRow
     from data.settings import Settings
 
 BUSY_TIMEOUT_SECONDS = 60
@@ -91,12 +92,14 @@ class Tally:
     duplicate: int = 0
     dropped: int = 0  # erased before, at the platform or here, and not let in again
     erased: int = 0  # deleted at the platform and now here
+    updated: int = 0  # there already, and now with the text of a later edit
 
     def __iadd__(self, other: Tally) -> Tally:
         self.new += other.new
         self.duplicate += other.duplicate
         self.dropped += other.dropped
         self.erased += other.erased
+        self.updated += other.updated
         return self
 
 
@@ -106,7 +109,7 @@ class Prepared:
 
     given: int
     fresh: Sequence[Post]
-    rows: Callable[[], list[Row]]
+    rows: Callable[[], list[PostRow]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +169,11 @@ class Store:
         Whoever saves many pages prepares the next ones before saving the first; each is saved by `save_page`.
         """
         given = list(posts)
-        fresh = {(post.source, post.id): post for post in given}
+        fresh = {(post.source, post.id): post for post in _newest_versions(given)}
         with _readable_errors(self.engine), self.engine.connect() as connection:
             for key in _present(connection, tables.posts, fresh):
-                del fresh[key]
+                if fresh[key].edited_at is None:
+                    del fresh[key]
         return Prepared(len(given), list(fresh.values()), self._rows.start(list(fresh.values())))
 
     def save_page(
@@ -183,12 +187,14 @@ class Store:
         counts: Sequence[Count] = (),
         deleted_posts: Collection[str] = (),
         deleted_accounts: Collection[str] = (),
+        scrub: bool = True,
     ) -> Tally:
         """Save a page of posts, where to go on reading (`cursor`) and the spans it looked at: all or nothing.
 
-        A post that is there already, or that was erased, is counted and left alone. What `source` says was deleted there,
-        posts by id and accounts with all that they wrote, is erased where it is kept, and kept out from then on.
-        A cursor that is a function is called with what became of the posts.
+        A post that is there already, or that was erased, is counted and left alone, but for a later edit: its text takes
+        the place of the earlier one, and the labels of that go. What `source` says was deleted there, posts by id and accounts
+        with all that they wrote, is erased where it is kept, and kept out from then on; who erases page after page
+        calls `scrub` once at the end. A cursor that is a function is called with what became of the posts.
         """
         prepared = posts if isinstance(posts, Prepared) else self.prepare(posts)
         now = self._now()
@@ -198,8 +204,9 @@ class Store:
         with self._transaction() as connection:
             suspects = self._recognise(connection, prepared.fresh, rows)
             tally = self._insert_posts(connection, rows)
+            tally.updated = self._follow_edits(connection, rows)
             self._suspect(connection, suspects)
-            tally.duplicate = prepared.given - tally.new - tally.dropped
+            tally.duplicate = prepared.given - tally.new - tally.dropped - tally.updated
             if source is not None and cursor is not None:
                 self._save_cursor(connection, source, stream, cursor(tally) if callable(cursor) else cursor)
             for span in spans:
@@ -211,8 +218,8 @@ class Store:
             if deleted_posts or deleted_accounts:
                 assert source is not None
                 tally.erased = self._follow_deletions(connection, source, deleted_posts, deleted_accounts)
-        if tally.erased:
-            self._scrub()
+        if scrub and tally.erased:
+            self.scrub()
         return tally
 
     def cursor(self, source: str, stream: str) -> Any:
@@ -247,7 +254,7 @@ class Store:
             return connection.execute(select(tables.models.c.model).where(tables.models.c.active)).scalar()
 
     def unlabelled(self, model: str, limit: int, *, official: bool = False) -> list[tuple[str, str, str]]:
-        """Up to `limit` posts without a label of this model as (source, id, text), newest first.
+        """Up to `limit` posts without a label of this model as (source, id, text), newest first; none whose text is gone.
 
         With `official` those of listed accounts, whose labels need a status whatever the model takes them for; else the rest.
         """
@@ -257,7 +264,11 @@ class Store:
         )
         query = (
             select(posts.c.source, posts.c.id, posts.c.text)
-            .where(~labelled.exists(), posts.c.account.is_not(None) if official else posts.c.account.is_(None))
+            .where(
+                ~labelled.exists(),
+                posts.c.text_erased_at.is_(None),
+                posts.c.account.is_not(None) if official else posts.c.account.is_(None),
+            )
             .order_by(posts.c.created_at.desc())
             .limit(limit)
         )
@@ -265,32 +276,38 @@ class Store:
             return [(row.source, row.id, row.text) for row in connection.execute(query)]
 
     def count_unlabelled(self, model: str) -> int:
-        """How many posts have no label of this model."""
-        posts, labels = tables.posts, tables.labels
+        """How many posts that have a text have no label of this model."""
         with self.engine.connect() as connection:
-            total = connection.execute(select(func.count()).select_from(posts)).scalar_one()
-            done = connection.execute(select(func.count()).where(labels.c.model == model)).scalar_one()
-        return int(total - done)
+            return count_waiting(connection, model)
 
-    def save_labels(self, model: str, labelled: Iterable[tuple[str, str, Labels]]) -> int:
+    def save_labels(
+        self,
+        model: str,
+        labelled: Iterable[tuple[str, str, Labels]],
+        texts: Mapping[tuple[str, str], str] | None = None,
+    ) -> int:
         """Keep what a model says of (source, id); a label that is there already stays. Returns how many were given.
 
-        A post that was erased meanwhile gets no label, nor one of an account listed meanwhile where the label has no status.
+        A post that was erased meanwhile gets no label, nor one whose text is no longer that of `texts`, the texts read, nor one
+        of an account listed meanwhile where the label has no status.
         """
-        now = self._now()
+        now, posts = self._now(), tables.posts
         rows = {
             (source, id_): {"source": source, "id": id_, "model": model, "labelled_at": now} | asdict(label)
             for source, id_, label in labelled
         }
         with self._transaction() as connection:
-            present = _present(connection, tables.posts, rows)
+            present = {
+                (row.source, row.id)
+                for row in _found(connection, posts, rows, posts.c.text, lock=True)
+                if texts is None or row.text == texts[row.source, row.id]
+            }
             if without_status := {key for key, row in rows.items() if row["status"] is None}:
                 # The list is read first, so that on PostgreSQL nobody changes it meanwhile.
                 connection.execute(select(tables.confirmed_accounts.c.source).limit(1))
-                posts = tables.posts
                 official = select(posts.c.source, posts.c.id).where(posts.c.account.is_not(None)).subquery()
                 present -= _present(connection, official, without_status)
-            given = [rows[key] for key in sorted(rows.keys() & present)]
+            given = [rows[key] for key in sorted(present)]
             if given:
                 connection.execute(self._insert(tables.labels).on_conflict_do_nothing(), given)
         return len(given)
@@ -357,14 +374,17 @@ class Store:
     def corrected_examples(self) -> list[dict[str, Any]]:
         """What people have settled, to train on: `{"id": "x:123", "text": …, "synthetic": …, "kind": …, …}`, in order of id.
 
-        Only the fields that somebody settled are there: what the model alone says of a post is nothing to learn from.
+        Only the fields that somebody settled are there: what the model alone says of a post is nothing to learn from. What was
+        settled before an edit was said of another text.
         """
         posts, table = tables.posts, tables.corrections
         of_post = and_(table.c.source == posts.c.source, table.c.id == posts.c.id)
+        is_of_this_text = or_(posts.c.edited_at.is_(None), posts.c.edited_at <= table.c.at)
         columns = (posts.c.source, posts.c.id, posts.c.text, posts.c.synthetic, table.c.field, table.c.value)
         query = (
             select(*columns)
             .select_from(posts.join(table, of_post))
+            .where(posts.c.text_erased_at.is_(None), is_of_this_text)
             .order_by(posts.c.source, posts.c.id, table.c.number)
         )
         examples = []
@@ -411,7 +431,8 @@ class Store:
             return waiting, connection.execute(select(func.count()).select_from(corrected)).scalar_one()
 
     def _waits(self, found: Subquery) -> ColumnElement[bool]:
-        return and_(found.c.unsure, ~found.c.corrected, found.c.created_at <= self._now())
+        has_text = found.c.text_erased_at.is_(None)
+        return and_(has_text, found.c.unsure, ~found.c.corrected, found.c.created_at <= self._now())
 
     def add_official(self, messages: Iterable[OfficialMessage]) -> int:
         """Keep official messages; one that is there already is left alone. Returns how many were new."""
@@ -489,9 +510,26 @@ class Store:
         """Remove a post, its labels and corrections, and keep it out. Returns how many posts were there (0 or 1)."""
         with self._transaction() as connection:
             erased = self._erase(connection, {(source, id_)})
-            self._audit(connection, "erase post", {"source": source, "id": id_, "posts": erased})
-        self._scrub()
-        return erased
+            detail = {"source": source, "id": id_, "posts": len(erased)}
+            self._audit(connection, "erase post", detail | _extent(erased))
+        self.scrub()
+        return len(erased)
+
+    def erase_texts(self, source: str, before: datetime) -> int:
+        """Empty the texts of posts written before a moment, as the retention limit of their source says.
+
+        Labels, corrections, counts and the fingerprint stay, and no import brings the text back. Returns how many.
+        """
+        posts = tables.posts
+        old = and_(posts.c.source == source, posts.c.created_at < before, posts.c.text_erased_at.is_(None))
+        emptied = {"text": "", "links": [], "text_erased_at": self._now()}
+        with self._transaction() as connection:
+            emptying = update(posts).where(old).values(emptied).returning(posts.c.created_at, posts.c.first_seen_at)
+            found = connection.execute(emptying).all()
+            if found:
+                detail = {"source": source, "before": before.isoformat(), "posts": len(found)}
+                self._audit(connection, "erase texts", detail | _extent(found))
+        return len(found)
 
     def erase_author(self, handle: str, source: str | None = None) -> int:
         """Remove all that an author wrote and keep it out. Returns how many posts were there.
@@ -500,10 +538,13 @@ class Store:
         """
         with self._transaction() as connection:
             sources = [source] if source else _sources(connection)
-            erased = sum(self._erase_author(connection, name, handle) for name in sources)
-            self._audit(connection, "erase author", {"sources": sources, "posts": erased})
-        self._scrub()
-        return erased
+            by_source = {name: self._erase_author(connection, name, handle) for name in sources}
+            erased = [post for posts in by_source.values() for post in posts]
+            found_at = [name for name, posts in by_source.items() if posts]
+            detail = {"sources": sources, "posts": len(erased), "found_at": found_at}
+            self._audit(connection, "erase author", detail | _extent(erased))
+        self.scrub()
+        return len(erased)
 
     def synthetic(self) -> bool:
         """Whether the store holds any post or message written for a demonstration."""
@@ -521,17 +562,17 @@ class Store:
                 for table in (tables.posts, tables.official_messages)
             )
 
-    def record_export(self, detail: dict[str, Any]) -> None:
-        """Write into the audit log what was handed out."""
+    def record(self, action: str, detail: dict[str, Any]) -> None:
+        """Write a line into the audit log, such as what was handed out in an `export`."""
         with self._transaction() as connection:
-            self._audit(connection, "export", detail)
+            self._audit(connection, action, detail)
 
     def close(self) -> None:
         """Give the connections back, and end the processes."""
         self._rows.close()
         self.engine.dispose()
 
-    def _scrub(self) -> None:
+    def scrub(self) -> None:
         """What was erased out of the SQLite file too, whose pages and log hold old copies, secure_delete or not."""
         if self.engine.dialect.name == "sqlite":
             bare = self.engine.execution_options(transaction=False)
@@ -600,6 +641,24 @@ class Store:
             new = connection.execute(statement.execution_options(preserve_rowcount=True), fresh).rowcount
         return Tally(new=new, dropped=len(buried))
 
+    def _follow_edits(self, connection: Connection, rows: dict[tuple[str, str], dict[str, Any]]) -> int:
+        """Of posts that are there in an earlier version, the text and what follows from it; returns how many."""
+        posts, labels = tables.posts, tables.labels
+        edited = {key: row for key, row in rows.items() if row["edited_at"] is not None}
+        columns = (posts.c.edited_at, posts.c.fingerprint, posts.c.text_erased_at)
+        updated = 0
+        for kept in _found(connection, posts, edited, *columns, lock=True):
+            row = edited[kept.source, kept.id]
+            if kept.text_erased_at is not None or (kept.edited_at and kept.edited_at >= row["edited_at"]):
+                continue
+            changes = {name: row[name] for name in ("text", "links", "fingerprint", "edited_at")}
+            this = and_(posts.c.source == kept.source, posts.c.id == kept.id)
+            connection.execute(update(posts).where(this).values(changes))
+            if kept.fingerprint != row["fingerprint"]:  # else only a picture, say, was changed
+                connection.execute(delete(labels).where(labels.c.source == kept.source, labels.c.id == kept.id))
+                updated += 1
+        return updated
+
     def _save_cursor(self, connection: Connection, source: str, stream: str, cursor: Any) -> None:
         row = {"source": source, "stream": stream, "cursor": cursor, "updated_at": self._now()}
         upsert = self._insert(tables.cursors).values(row)
@@ -614,17 +673,20 @@ class Store:
         upsert = upsert.on_conflict_do_update(index_elements=["source", "stream", "from_at"], set_=kept)
         connection.execute(upsert, [rows[from_at] for from_at in sorted(rows)])
 
-    def _erase(self, connection: Connection, keys: set[tuple[str, str]]) -> int:
-        erased = 0
+    def _erase(self, connection: Connection, keys: set[tuple[str, str]]) -> list[Row[Any]]:
+        """Returns when each of the posts that were there was written, and when it was stored."""
+        posts = tables.posts
+        erased: list[Row[Any]] = []
         for source, id_ in sorted(keys):  # in one order, as in _insert_posts
             # The post first: whoever is correcting it holds its row, and their words are there to be removed after it.
-            for table in (tables.posts, tables.labels, tables.corrections):
-                result = connection.execute(delete(table).where(table.c.source == source, table.c.id == id_))
-                erased += result.rowcount if table is tables.posts else 0
+            gone = delete(posts).where(posts.c.source == source, posts.c.id == id_)
+            erased += connection.execute(gone.returning(posts.c.created_at, posts.c.first_seen_at))
+            for table in (tables.labels, tables.corrections):
+                connection.execute(delete(table).where(table.c.source == source, table.c.id == id_))
         self._bury(connection, "post", keys)
         return erased
 
-    def _erase_author(self, connection: Connection, source: str, handle: str) -> int:
+    def _erase_author(self, connection: Connection, source: str, handle: str) -> list[Row[Any]]:
         posts = tables.posts
         hashed = pseudonym(self._key, source, handle)
         named = or_(posts.c.author == hashed, posts.c.author_handle == hashed)
@@ -647,13 +709,14 @@ class Store:
         by_author = select(posts.c.source, posts.c.author.label("id")).subquery()
         hashed = {(source, pseudonym(self._key, source, account)) for account in accounts}
         authors = _present(connection, by_author, hashed)
-        erased = sum(self._erase_author(connection, source, author) for _, author in sorted(authors))
+        erased = [each for _, author in sorted(authors) for each in self._erase_author(connection, source, author)]
         kept = _present(connection, posts, {(source, id_) for id_ in ids})
         erased += self._erase(connection, kept)
         if erased:
-            detail = {"source": source, "ids": sorted(id_ for _, id_ in kept), "authors": len(authors), "posts": erased}
-            self._audit(connection, "erase as at the platform", detail)
-        return erased
+            detail = {"source": source, "ids": sorted(id_ for _, id_ in kept), "authors": len(authors)}
+            detail |= {"posts": len(erased)}
+            self._audit(connection, "erase as at the platform", detail | _extent(erased))
+        return len(erased)
 
     def _bury(self, connection: Connection, kind: str, keys: set[tuple[str, str]]) -> None:
         rows = [{"kind": kind, "source": source, "id": id_, "erased_at": self._now()} for source, id_ in keys]
@@ -823,17 +886,57 @@ def _words(field: str, value: str | None, most: int) -> str:
     return written
 
 
+def count_waiting(connection: Connection, model: str | None, until: datetime | None = None) -> int:
+    """How many posts, of those written until a moment, have a text and no label of the model."""
+    posts, labels = tables.posts, tables.labels
+    of_post = and_(labels.c.model == model, labels.c.source == posts.c.source, labels.c.id == posts.c.id)
+    waits = [posts.c.text_erased_at.is_(None)] + ([posts.c.created_at <= until] if until else [])
+    total = connection.execute(select(func.count()).select_from(posts).where(*waits)).scalar_one()
+    done = connection.execute(select(func.count()).select_from(posts.join(labels, of_post)).where(*waits)).scalar_one()
+    return int(total - done)
+
+
+def _extent(posts: Sequence[Any]) -> dict[str, str]:
+    """When the first of some posts was stored, and from when to when they were written: which exports can hold them."""
+    if not posts:
+        return {}
+    written = [post.created_at for post in posts]
+    return {
+        "stored_from": min(post.first_seen_at for post in posts).isoformat(),
+        "written_from": min(written).isoformat(),
+        "written_to": max(written).isoformat(),
+    }
+
+
+def _newest_versions(posts: Iterable[Post]) -> Iterable[Post]:
+    """Each post once: as edited last, or as given first."""
+    newest: dict[tuple[str, str], Post] = {}
+    for post in posts:
+        other = newest.setdefault((post.source, post.id), post)
+        if post.edited_at is not None and (other.edited_at is None or other.edited_at < post.edited_at):
+            newest[post.source, post.id] = post
+    return newest.values()
+
+
 def _present(connection: Connection, table: Any, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
     """Those (source, id) among `keys` that the table holds."""
+    return {(row.source, row.id) for row in _found(connection, table, keys)}
+
+
+def _found(
+    connection: Connection, table: Any, keys: Iterable[tuple[str, str]], *columns: Any, lock: bool = False
+) -> list[Row[Any]]:
+    """The source, the id and these columns of those among `keys` that the table holds; `lock` holds their rows to the end."""
     by_source: dict[str, list[str]] = {}
-    for source, id_ in keys:
+    for source, id_ in sorted(keys):  # in one order, or two that lock would wait for each other for good
         by_source.setdefault(source, []).append(id_)
-    found: set[tuple[str, str]] = set()
+    found: list[Row[Any]] = []
     for source, ids in by_source.items():
         for start in range(0, len(ids), _KEYS_PER_LOOKUP):
             some = ids[start : start + _KEYS_PER_LOOKUP]
-            query = select(table.c.id).where(table.c.source == source, table.c.id.in_(some))
-            found.update((source, id_) for id_ in connection.execute(query).scalars())
+            query = select(table.c.source, table.c.id, *columns)
+            query = query.where(table.c.source == source, table.c.id.in_(some))
+            found += connection.execute(query.order_by(table.c.id).with_for_update() if lock else query)
     return found
 
 

@@ -33,6 +33,7 @@ _OURS = ("TRACKER_", "X_BEARER_TOKEN", "REDDIT_CLIENT_")
 # Sources that need no key are on by themselves; no test asks the real ones.
 OPEN_SOURCES = (
     "TRACKER_JETSTREAM_URL",
+    "TRACKER_BLUESKY_URL",
     "TRACKER_MASTODON_URLS",
     "TRACKER_FEED_URLS",
     "TRACKER_PLAY_APPS",

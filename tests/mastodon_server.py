@@ -53,7 +53,7 @@ def toots(
 class MastodonInstance(Platform):
     """The two kinds of timelines that are read, as an instance shows them without a login."""
 
-    TIMELINES = "/api/v1/timelines/"
+    TIMELINES, STATUSES = "/api/v1/timelines/", "/api/v1/statuses/"
 
     def __init__(self, now: Callable[[], datetime], posts: Iterable[Toot] = (), host: str = HOME) -> None:
         super().__init__(now)
@@ -87,7 +87,7 @@ class MastodonInstance(Platform):
         return {post.id: post.at for _, post in self.listed(tag) if tag or about.search(post.text) or post.tags}
 
     def reads(self, path: str) -> bool:
-        return path.startswith(self.TIMELINES)
+        return path.startswith((self.TIMELINES, self.STATUSES))
 
     def error_body(self, code: int) -> Any:
         return {"error": f"Fault {code} of the test"}
@@ -102,6 +102,12 @@ class MastodonInstance(Platform):
 
     def answer(self, method: str, path: str, parameters: dict[str, str], headers: Any) -> Any:
         if method != "GET" or not self.reads(path) or "Authorization" in headers:
+            raise _Answer(404, {"error": "Record not found"})
+        if path.startswith(self.STATUSES):
+            number = path.removeprefix(self.STATUSES)
+            for post in self.posts.values():
+                if post.host == self.host and str(post.number) == number:
+                    return self._shown(post.number, post)
             raise _Answer(404, {"error": "Record not found"})
         timeline = path.removeprefix(self.TIMELINES)
         tag = timeline.removeprefix("tag/") if timeline.startswith("tag/") else None

@@ -121,6 +121,8 @@ class _HttpServer(ThreadingHTTPServer):
 class Platform:
     """A threaded server on 127.0.0.1, at its root and under /gateway; use it in a `with` block."""
 
+    lists: tuple[str, ...] = ()  # parameters that come more than once
+
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
         self.requests: list[tuple[str, dict[str, str]]] = []  # the path and parameters of each reading request
@@ -194,7 +196,7 @@ class Platform:
         parts = urlsplit(target.removeprefix("/gateway"))
         query = parts.query if form.startswith("{") else f"{parts.query}&{form}"
         given = parse_qs(query, keep_blank_values=True) | ({"json": [form]} if form.startswith("{") else {})
-        parameters = {name: values[-1] for name, values in given.items()}
+        parameters = {name: " ".join(values) if name in self.lists else values[-1] for name, values in given.items()}
         if self.reads(parts.path):
             with self._changed:
                 self.requests.append((parts.path, parameters))
@@ -268,7 +270,7 @@ class Platform:
                 self.wfile.write(content)
                 self.wfile.flush()
 
-            do_GET = do_POST = _handle
+            do_GET = do_POST = do_PUT = _handle
 
             def log_message(self, *_words: Any) -> None:
                 pass
@@ -550,7 +552,7 @@ def comments(count: int, newest: datetime, every: timedelta = timedelta(minutes=
 class RedditPlatform(Platform):
     """The token endpoint, the search over all of Reddit, and the comments of some subreddits."""
 
-    TOKEN, SEARCH = "/api/v1/access_token", "/r/all/search"
+    TOKEN, SEARCH, INFO = "/api/v1/access_token", "/r/all/search", "/api/info"
 
     def __init__(self, now: Callable[[], datetime], items: Iterable[RedditItem] = ()) -> None:
         super().__init__(now)
@@ -577,6 +579,12 @@ class RedditPlatform(Platform):
             return {"access_token": self._access_token, "token_type": "bearer", "expires_in": 86_400, "scope": "*"}
         if headers.get("Authorization") != f"bearer {self._access_token}":
             raise _Answer(401, {"message": "Unauthorized", "error": 401})
+        if path == self.INFO:
+            wanted = parameters["id"].split(",")
+            if len(wanted) > 100:
+                raise _Answer(400, self.error_body(400))
+            found = [reddit_child(item) for item in self.items if item.name in wanted]
+            return {"kind": "Listing", "data": {"after": None, "before": None, "dist": len(found), "children": found}}
         is_search = path == self.SEARCH
         if not is_search and not (path.startswith("/r/") and path.endswith("/comments")):
             raise _Answer(404, self.error_body(404))

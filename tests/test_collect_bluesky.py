@@ -224,20 +224,33 @@ def test_a_post_deleted_at_once_is_never_stored(reading: Reading, platform: Jets
     assert not reading.rows()
 
 
-def test_an_edit_replaces_nothing_and_one_that_first_mentions_a_term_is_a_post(
-    reading: Reading, platform: Jetstream
+@pytest.mark.parametrize("apart", [False, True])
+def test_an_edit_takes_the_place_of_the_text_and_one_that_first_mentions_a_term_is_a_post(
+    reading: Reading, platform: Jetstream, clock: Clock, apart: bool
 ) -> None:
-    first = post(NOW - MINUTE, "eCitizen iko chini", "3a")
-    other = post(NOW - MINUTE, "Habari ya asubuhi", "3b")
-    edits = [
-        commit(NOW - SECOND, "update", key, {"text": "eCitizen iko sawa", "createdAt": "x"}) for key in ("3a", "3b")
-    ]
-    platform.publish([first, other, *edits])
+    written = [post(NOW - MINUTE, text, key) for key, text in (("3a", "eCitizen iko chini"), ("3b", "Habari"))]
+    written += [post(NOW - MINUTE, "eCitizen haifunguki", key) for key in ("3c", "3d")]
+
+    def edit(at: datetime, key: str, text: str) -> Any:
+        return commit(at, "update", key, {"text": text, "createdAt": "x"})
+
+    edits = [edit(NOW + MINUTE, key, "eCitizen iko sawa") for key in ("3a", "3b")]
+    edits += [edit(NOW + 2 * MINUTE, "3a", "eCitizen iko sawa sasa"), edit(NOW + MINUTE, "3c", "Habari")]
+    edits += [edit(NOW + MINUTE, "3d", "Habari"), edit(NOW + 2 * MINUTE, "3d", "eCitizen tena")]
+    platform.publish(written)
+    if apart:
+        reading.run()
+        assert len(reading.rows()) == 3
+    platform.publish(edits)
+    clock.at = NOW + 3 * MINUTE
     reading.run()
-    assert {row.id[-2:]: row.text for row in reading.rows().values()} == {
-        "3a": "eCitizen iko chini",
-        "3b": "eCitizen iko sawa",
+    # The last one was edited twice in a page, so that what it said in between was never stored.
+    assert {row.id[-2:]: (row.text, row.edited_at) for row in reading.rows().values()} == {
+        "3a": ("eCitizen iko sawa sasa", NOW + 2 * MINUTE),
+        "3b": ("eCitizen iko sawa", NOW + MINUTE),
+        "3d": ("eCitizen tena", NOW + 2 * MINUTE),
     }
+    assert tombstones(reading) == ({"post": 1} if apart else {})
 
 
 def test_other_collections_kinds_and_operations_are_passed_over(reading: Reading, platform: Jetstream) -> None:

@@ -242,6 +242,22 @@ def test_boosts_replies_and_edits(reading: Reading, instance: MastodonInstance) 
     assert (rows["mbali.example/2"].text, rows["mbali.example/2"].repost_of) == ("eCitizen imelala", "asili.example/77")
 
 
+@pytest.mark.parametrize("edited_at", ["yesterday", "2999-01-01T00:00:00Z", 7, {}])
+def test_an_edit_takes_the_place_of_the_text_and_one_at_an_odd_time_loses_no_post(
+    reading: Reading, instance: MastodonInstance, clock: Clock, edited_at: Any
+) -> None:
+    [row] = stored(reading, instance, shown(edited_at=edited_at)).values()
+    assert row.edited_at is None or row.edited_at <= clock.at
+    clock.at += MINUTE
+    [number] = instance.posts
+    now = f"{clock.at - MINUTE / 2:%FT%TZ}"
+    instance.posts[number] = replace(instance.posts[number], text="eCitizen iko sawa", extra={"edited_at": now})
+    run = reading.run()
+    [row] = reading.rows().values()
+    assert ("iko sawa" in row.text, row.edited_at) == (True, clock.at - MINUTE / 2)
+    assert (run.new, run.duplicate, reading.run().duplicate) == (0, 1, 1)
+
+
 @pytest.mark.parametrize("visibility", ["private", "direct", None, "followers"])
 def test_what_is_not_public_is_not_stored(reading: Reading, instance: MastodonInstance, visibility: str | None) -> None:
     instance.publish([shown(visibility=visibility), replace(shown(visibility="unlisted"), number=2)])

@@ -125,6 +125,9 @@ def test_an_edited_review_has_a_later_time_and_stays_one_post(
     run = reading.run()
     assert (run.outcome, run.new, run.gaps) == ("done", 3, 0)
     assert reading.rows().keys() == served(store).keys()
+    assert [row.text for row in reading.rows().values() if row.edited_at == clock.at - HOUR].count(
+        "It broke again"
+    ) == 1
 
 
 def test_the_only_review_and_none_at_all(reading: Reading, store: ReviewStore, clock: Clock) -> None:
@@ -349,6 +352,7 @@ def test_any_mix_of_faults_stops_and_new_reviews_ends_with_each_review_once(
     run = reading.run()
     assert run.outcome == "done"
     assert reading.rows().keys() == served(store).keys()
+    assert {row.text for row in reading.rows().values()} == {review.text for review in store.reviews.values()}
     assert reading.coverage(stream(store), gaps=True) == []
     assert reading.run().new == 0
 

@@ -98,6 +98,20 @@ def test_posts_without_labels_ask_for_them(store: Store) -> None:
     assert "tracker classify" in words(shown)
 
 
+@pytest.mark.parametrize("ui", ["en", "sw"])
+def test_a_text_past_its_time_is_said_to_be_gone_and_its_post_still_counts(store: Store, ui: str) -> None:
+    fill(store)
+    before = page()
+    assert store.erase_texts("x", NOW) == 8
+    st.cache_data.clear()
+    shown = AppTest.from_file(str(PAGE), default_timeout=60)
+    shown.query_params["ui"] = {"en": "English", "sw": "Kiswahili"}[ui]
+    shown.run()
+    assert not shown.exception
+    assert set(shown.dataframe[0].value["text"]) == {say(ui, "text_erased")}
+    assert shown.metric[0].value == before.metric[0].value == "7"
+
+
 def test_the_wave_its_shares_and_the_official_word_are_shown(store: Store) -> None:
     fill(store)
     record = {

@@ -221,6 +221,17 @@ def test_fields_that_the_file_lacks_are_not_compared(rows: list[Any], tmp_path: 
     assert (report["verdict"], report["examples"][0]["id"]) == ("drifted", None)
 
 
+def test_a_post_whose_text_the_retention_limit_emptied_is_counted_apart(rows: list[Any], tmp_path: Path) -> None:
+    for row in rows[:3]:
+        row |= {"text": "", "text_erased_at": "2026-03-06T17:00:00+00:00"}
+    said: list[str] = []
+    report = rerun(write_rows(tmp_path, rows), say=said.append)
+    assert (report["verdict"], report["n"], report["without_text"]) == ("identical", len(rows) - 3, 3)
+    assert said == ["3 posts have no text any more and cannot be labelled again"]
+    with pytest.raises(InputError, match="no labelled post with a text"):
+        rerun(write_rows(tmp_path, rows[:3]))
+
+
 def test_every_difference_is_written_and_the_examples_are_few(
     tracker: Tracker, rows: list[Any], tmp_path: Path
 ) -> None:

@@ -162,6 +162,101 @@ def test_a_post_that_is_there_already_is_counted_and_left_alone(store: Store) ->
     assert {row["text"] for row in rows(store, tables.posts) if row["source"] == "x" and row["id"] == "1"} == {"kwanza"}
 
 
+def test_a_later_edit_takes_the_place_of_the_text_and_its_labels_but_not_of_what_people_said(store: Store) -> None:
+    store.save_page([post(1, "eCitizen iko chini http://a.example"), post(2)])
+    store.activate_model(MODEL, "0" * 64)
+    store.save_labels(MODEL, [("x", "1", labels("outage")), ("x", "2", labels())])
+    store.correct("x", "1", {"kind": "praise"}, "desk 1")
+    first = {row["id"]: row for row in rows(store, tables.posts)}["1"]
+    edit = NOW + timedelta(minutes=5)
+    later = post(1, "iko sawa, nipigie 0712345678", edited_at=edit)
+    tally = store.save_page([later, post(2), post(3)])
+    assert (tally.new, tally.updated, tally.duplicate, tally.dropped) == (1, 1, 1, 0)
+    edited = {row["id"]: row for row in rows(store, tables.posts)}["1"]
+    assert (edited["text"], edited["links"], edited["edited_at"]) == ("iko sawa, nipigie <PHONE>", [], edit)
+    assert edited["fingerprint"] != first["fingerprint"]
+    assert edited["created_at"] == first["created_at"]
+    assert store.unlabelled(MODEL, 9)[-1][1:] == ("1", "iko sawa, nipigie <PHONE>")
+    assert [row["field"] for row in rows(store, tables.corrections)] == ["kind"]
+    assert store.corrected_examples() == []  # what was said is about a text that is gone
+
+    store.save_labels(MODEL, [("x", "1", labels())])
+    for known in (later, post(1, "ya kwanza"), post(1, "ya kati", edited_at=at(20))):
+        tally = store.save_page([known])
+        assert (tally.updated, tally.duplicate) == (0, 1)
+    assert store.save_page([replace(later, edited_at=edit + timedelta(1))]).updated == 0  # a picture, say
+    assert store.unlabelled(MODEL, 9) == [("x", "3", "eCitizen imelala")]
+    assert {row["edited_at"] for row in rows(store, tables.posts) if row["id"] == "1"} == {edit + timedelta(1)}
+
+
+EDITED = count(10_000)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(data=st.data(), versions=st.integers(1, 6))
+def test_in_whatever_order_and_pages_the_versions_of_a_post_come_the_newest_stays(
+    store: Store, data: st.DataObject, versions: int
+) -> None:
+    number = next(EDITED)
+    written = [post(number, "version 0")]
+    written += [post(number, f"version {each}", edited_at=at(number + each)) for each in range(1, versions)]
+    order = data.draw(st.permutations(written + data.draw(st.lists(st.sampled_from(written), max_size=4))))
+    total = 0
+    while order:
+        size = data.draw(st.integers(1, len(order)))
+        tally = store.save_page(order[:size])
+        total += tally.new
+        assert tally.new + tally.updated + tally.duplicate == size and tally.new + tally.updated <= 1
+        order = order[size:]
+    [row] = [row for row in rows(store, tables.posts) if row["id"] == str(number)]
+    assert (row["text"], row["edited_at"], total) == (written[-1].text, written[-1].edited_at, 1)
+
+
+def test_two_writers_of_two_versions_leave_the_newest_and_no_label_of_the_other(opened: Callable[..., Store]) -> None:
+    numbers = range(400)
+    older = [post(number, "ya kati", edited_at=at(number + 1)) for number in numbers]
+    newer = [post(number, "ya mwisho", edited_at=at(number + 2)) for number in numbers]
+    opened().save_page([post(number) for number in numbers[::2]])
+    begin, failures = threading.Barrier(3), []
+
+    def write(store: Store, posts: list[Post]) -> None:
+        begin.wait(60)
+        try:
+            for start in range(0, len(posts), 50):
+                store.save_page(posts[start : start + 50])
+        except StoreError as error:
+            failures.append(error)
+
+    def label(store: Store) -> None:
+        begin.wait(60)
+        for _ in range(30):
+            batch = store.unlabelled(MODEL, 100)
+            read = {(source, id_): text for source, id_, text in batch}
+            said = [
+                (source, id_, labels("outage") if text == "ya mwisho" else labels("slow"))
+                for source, id_, text in batch
+            ]
+            store.save_labels(MODEL, said, read)
+
+    threads = [threading.Thread(target=write, args=(opened(), posts)) for posts in (older, newer[::-1])]
+    threads.append(threading.Thread(target=label, args=(opened(),)))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not failures
+    assert set(texts(opened()).values()) == {"ya mwisho"} and len(texts(opened())) == 400
+    assert {tuple(row["problems"]) for row in rows(opened(), tables.labels)} <= {("outage",)}
+
+
+def test_a_label_of_a_text_that_was_edited_meanwhile_is_not_kept(store: Store) -> None:
+    store.save_page([post(1), post(2)])
+    read = {(source, id_): text for source, id_, text in store.unlabelled(MODEL, 9)}
+    store.save_page([post(1, "iko sawa", edited_at=at(30))])
+    assert store.save_labels(MODEL, [("x", "1", labels("outage")), ("x", "2", labels())], read) == 1
+    assert store.unlabelled(MODEL, 9) == [("x", "1", "iko sawa")]
+
+
 def test_two_writers_of_the_same_posts_in_opposite_order_save_each_once(opened: Callable[..., Store]) -> None:
     page = [post(number, author=f"a{number}") for number in range(2000)]
     begin, tallies, failures = threading.Barrier(2), [], []

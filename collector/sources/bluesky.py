@@ -1,8 +1,7 @@
 """Bluesky through Jetstream: all public posts of the network pass by, and those that mention a term are kept. Needs no key.
 
-An edited post keeps the text first seen, as everywhere in the store: its labels and corrections are about that text. What is
-deleted at Bluesky, a post or a whole account, is erased here once the stream says so. Reposts are another collection and
-not read; of a quote only its own words count.
+What is deleted at Bluesky, a post or a whole account, is erased here once the stream says so, and so is a post that after an
+edit no longer mentions a term. Reposts are another collection and not read; of a quote only its own words count.
 """
 
 from __future__ import annotations
@@ -21,14 +20,16 @@ from websockets.sync.client import ClientConnection, connect
 
 from collector.page import Page, Question, RateLimited, Refused, SourceError, TemporaryFailure
 from collector.terms import matcher
+from collector.web import ask, open_session
 from data.errors import InputError, RecordError
 from data.records import EARLIEST, parse_time
 from data.store import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from collector.page import Stream
+    from collector.presence import Check
     from data.settings import Settings
 
 NAME = "bluesky"
@@ -54,6 +55,7 @@ _DID = re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]+")
 _RECORD_KEY = re.compile(r"[A-Za-z0-9._~:-]+")
 _TID_DIGITS = "234567abcdefghijklmnopqrstuvwxyz"
 _TID = re.compile(rf"[234567a-j][{_TID_DIGITS}]{{12}}")
+_URI = re.compile(rf"at://{_DID.pattern}/{re.escape(COLLECTION)}/{_RECORD_KEY.pattern}")
 
 
 def open_streams(settings: Settings) -> list[Stream]:
@@ -69,6 +71,40 @@ def questions(settings: Settings) -> list[Question]:
         raise InputError("bluesky is off: TRACKER_JETSTREAM_URL says so")
     host = urlsplit(settings.jetstream_url).netloc.rpartition("@")[2]
     return [Question(Firehose.name, f"{host}/subscribe?wantedCollections={COLLECTION}", sifts=True)]
+
+
+def open_check(settings: Settings) -> Check:
+    """What asks whether posts are still there. Raises InputError where it is turned off."""
+    if settings.bluesky_url is None:
+        raise InputError("bluesky is not re-checked: TRACKER_BLUESKY_URL is off")
+    return AppView(settings.bluesky_url)
+
+
+class AppView:
+    """Asks Bluesky's public view of the network, which shows no post that was deleted, or whose account is gone."""
+
+    source = NAME
+    page_posts = 25  # as many as it takes
+    cost_usd = 0.0
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url.rstrip('/')}/xrpc/app.bsky.feed.getPosts"
+        self._session = open_session()
+
+    def site(self, id_: str) -> str | None:
+        """See `collector.presence`."""
+        return "" if _URI.fullmatch(id_) else None
+
+    def gone(self, ids: Sequence[str], _job: dict[str, Any] | None) -> set[str]:
+        """See `collector.presence`."""
+        response = ask(self._session, NAME, "GET", self._url, params=[("uris", id_) for id_ in ids])
+        try:
+            shown = {post["uri"] for post in response.json()["posts"]}
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise TemporaryFailure(f"bluesky gave no usable answer ({type(error).__name__})") from None
+        if not shown <= set(ids):
+            raise TemporaryFailure("bluesky gave an answer about other posts")
+        return set(ids) - shown
 
 
 class _Silence(TemporaryFailure):
@@ -273,7 +309,8 @@ class Firehose:
             if not isinstance(post, dict) or not isinstance(post.get("text"), str):
                 reading.broken.append(RecordError("text is missing"))
                 return
-            if not self._mentions(post["text"]):
+            mentions = self._mentions(post["text"])
+            if operation == "create" and not mentions:
                 return
         did, key = _whole(_DID, event.get("did")), _whole(_RECORD_KEY, commit.get("rkey"))
         if did is None or key is None:
@@ -286,8 +323,24 @@ class Firehose:
             self._remember_deletion(identifier)
         elif identifier in self._deleted or did in self._deleted:
             reading.broken.append(RecordError("deleted at Bluesky"))
-        else:
+        elif operation == "create":
             reading.found.setdefault(identifier, record(identifier, did, post, _moment(seen_at)))
+        else:
+            edited = record(identifier, did, post, _moment(seen_at)) | {"edited_at": _moment(seen_at)}
+            self._take_edit(edited, reading, mentions=mentions)
+
+    @staticmethod
+    def _take_edit(edited: dict[str, Any], reading: _Reading, *, mentions: bool) -> None:
+        identifier = edited["id"]
+        earlier = reading.found.pop(identifier, {})
+        if earlier.get("edited_at") and earlier["edited_at"] >= edited["edited_at"]:
+            edited = earlier
+        elif not mentions:  # its author took back what the tracker is about
+            reading.deleted_posts.append(identifier)
+            return
+        if identifier in reading.deleted_posts:
+            reading.deleted_posts.remove(identifier)
+        reading.found[identifier] = edited
 
     def _take_account(self, event: dict[str, Any], reading: _Reading) -> None:
         account, did = event.get("account"), _whole(_DID, event.get("did"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import re
+import socket
 import warnings
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,16 +17,18 @@ from mastodon.errors import MastodonAPIError, MastodonRatelimitError
 
 from collector.markup import plain_text
 from collector.page import Page, Question, RateLimited, Refused, TemporaryFailure
+from collector.presence import SiteSilent
 from collector.terms import matcher
-from collector.web import READ_TIMEOUT_SECONDS, USER_AGENT, AnswerTooLarge, open_session, too_large
+from collector.web import READ_TIMEOUT_SECONDS, USER_AGENT, AnswerTooLarge, ask, open_session, too_large
 from data.errors import InputError, RecordError
 from data.records import parse_time
 from data.store import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from collector.page import Stream
+    from collector.presence import Check
     from data.settings import Settings
 
 log = structlog.get_logger("collector")
@@ -41,6 +45,12 @@ HASHTAG_OVERLAP, PUBLIC_OVERLAP = timedelta(days=1), timedelta(minutes=10)
 STALE_WALK = timedelta(minutes=5)
 CLOSED_FOR = timedelta(days=1)  # then a timeline that needs a login is asked again
 _STATUS_URI = re.compile(r"https?://([^/]+)/(?:ap/)?users/[^/]+/statuses/(\w+)")
+
+# A name with a dot, neither an address nor one that only a local network or a test knows.
+_PUBLIC_NAME = re.compile(
+    r"(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+"
+    r"(?!(?:local|localhost|internal|lan|home|corp|test|example|invalid|onion|arpa)$)[a-z](?:[a-z0-9-]{0,61}[a-z0-9])"
+)
 
 
 class _Closed(Exception):
@@ -91,6 +101,72 @@ def _place(url: str) -> str:
     return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+def open_check(settings: Settings) -> Check:
+    """What asks whether posts are still there. Raises InputError where no instance is named."""
+    if not settings.mastodon_urls:
+        raise InputError("mastodon is off: name instances in TRACKER_MASTODON_URLS")
+    return Lookup({urlsplit(url).netloc.rpartition("@")[2].lower(): url.rstrip("/") for url in settings.mastodon_urls})
+
+
+class Lookup:
+    """Asks the server where a post was written, which alone knows the number in its id, without a login.
+
+    `instances` are those of the settings, by host. Another host comes out of a post, so that only public servers are
+    asked, over TLS, and what they fail at stops nobody.
+    """
+
+    source = NAME
+    page_posts = PAGE_STATUSES
+    cost_usd = 0.0
+
+    def __init__(self, instances: dict[str, str]) -> None:
+        self._instances = instances
+        self._session = open_session()
+
+    def site(self, id_: str) -> str | None:
+        """See `collector.presence`. Other software than Mastodon has other ids, and asks for a login."""
+        host, _, number = id_.partition("/")
+        if not re.fullmatch(r"[0-9]+", number) or not (host in self._instances or _PUBLIC_NAME.fullmatch(host)):
+            return None
+        return host
+
+    def gone(self, ids: Sequence[str], _job: dict[str, Any] | None) -> set[str]:
+        """See `collector.presence`."""
+        host = ids[0].partition("/")[0]
+        if host in self._instances:
+            return {id_ for id_ in ids if self._is_gone(self._instances[host], id_)}
+        try:
+            if not _is_public(host):
+                raise SiteSilent(f"{host} is no public address")
+            return {id_ for id_ in ids if self._is_gone(f"https://{host}", id_)}
+        except (TemporaryFailure, Refused) as error:
+            raise SiteSilent(str(error)) from None
+
+    def _is_gone(self, base: str, id_: str) -> bool:
+        host, _, number = id_.partition("/")
+        name = f"mastodon: {host}"
+        address = f"{base}/api/v1/statuses/{number}"
+        response = ask(self._session, name, "GET", address, also={404, 410}, allow_redirects=False)
+        try:
+            answer = response.json()
+        except (ValueError, RecursionError):  # a page of something else that stands there now, or before it
+            answer = None
+        if response.status_code in {404, 410} and isinstance(answer, dict) and isinstance(answer.get("error"), str):
+            return True
+        if response.status_code == 200 and isinstance(answer, dict) and str(answer.get("id")) == number:
+            return False
+        raise TemporaryFailure(f"{name} gave no usable answer about a post ({response.status_code})")
+
+
+def _is_public(host: str) -> bool:
+    """Whether a name leads to addresses of the public internet and to no others."""
+    try:
+        found = socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False
+    return all(ipaddress.ip_address(str(each[4][0]).partition("%")[0]).is_global for each in found)
+
+
 class Timeline:
     """A timeline of an instance, newest first, down to where the last walk began.
 
@@ -125,7 +201,7 @@ class Timeline:
         walk.pop("closed_at", None)
 
         top = datetime.fromisoformat(walk.setdefault("top", now.isoformat()))
-        written = {str(status["id"]): _written(status) for status in statuses if _has_id(status)}
+        written = {str(status["id"]): _moment(status, "created_at") for status in statuses if _has_id(status)}
         if statuses and not written:
             raise TemporaryFailure(f"mastodon: {self.name} lists posts without ids")
         found = [self._record(status) for status in statuses if self._is_wanted(status)]
@@ -232,9 +308,9 @@ def _order(id_: str) -> tuple[int, str]:
     return len(id_), id_
 
 
-def _written(status: dict[str, Any]) -> datetime | None:
+def _moment(status: dict[str, Any], field: str) -> datetime | None:
     try:
-        return parse_time(status.get("created_at"))
+        return parse_time(status.get(field))
     except ValueError:
         return None
 
@@ -299,6 +375,7 @@ def record(status: Any, instance: str) -> dict[str, Any] | RecordError:
         "source": NAME,
         "id": identifier,
         "created_at": status.get("created_at") or _id_time(status.get("id")),
+        "edited_at": _moment(boosted if isinstance(boosted, dict) else status, "edited_at"),
         "text": text,
         "author": handle,
         # The number of an account is another on every instance; its page is not.

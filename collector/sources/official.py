@@ -58,7 +58,7 @@ def open_streams(settings: Settings) -> list[Stream]:
         if account.source == "x" and settings.x_bearer_token is not None:
             lists = _x_timeline(session, settings.x_url, settings.x_bearer_token.get_secret_value(), account)
             streams.append(PaidTimeline(f"x {account.account_id}", lists, X_LISTS, limits=x_limits(settings)))
-        elif account.source == "bluesky":
+        elif account.source == "bluesky" and settings.bluesky_url is not None:
             lists = _bluesky_timeline(session, settings.bluesky_url, account)
             streams.append(Timeline(f"bluesky {account.account_id}", lists))
         elif account.source == "mastodon":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from collector.page import Stream
+    from collector.presence import Check
     from data.settings import Settings
 
 NAME = "reddit"
@@ -32,6 +34,16 @@ GONE = ("[deleted]", "[removed]")  # no set: what an item holds in place of a te
 
 def open_streams(settings: Settings) -> list[Stream]:
     """The search and the comments. Raises InputError where no credentials are set."""
+    reddit = _open_client(settings)
+    return [Listing(reddit, "search", settings), Listing(reddit, "comments", settings)]
+
+
+def open_check(settings: Settings) -> Check:
+    """What asks whether posts are still there. Raises InputError where no credentials are set."""
+    return Info(_open_client(settings))
+
+
+def _open_client(settings: Settings) -> praw.Reddit:
     if settings.reddit_client_id is None or settings.reddit_client_secret is None:
         raise InputError("reddit is off: set REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET")
     compile_query(settings.terms, settings.exclusions)
@@ -41,7 +53,7 @@ def open_streams(settings: Settings) -> list[Stream]:
         "reddit_url": base or "https://www.reddit.com",
         "oauth_url": f"{base}/" if base else "https://oauth.reddit.com",  # the slash keeps a path in the address
     }
-    reddit = praw.Reddit(
+    return praw.Reddit(
         client_id=settings.reddit_client_id.get_secret_value(),
         client_secret=settings.reddit_client_secret.get_secret_value(),
         user_agent=USER_AGENT,
@@ -52,7 +64,6 @@ def open_streams(settings: Settings) -> list[Stream]:
         requestor_kwargs={"session": open_session()},
         **addresses,
     )
-    return [Listing(reddit, "search", settings), Listing(reddit, "comments", settings)]
 
 
 def questions(settings: Settings) -> list[Question]:
@@ -134,27 +145,57 @@ class Listing:
             params |= {"q": self._query, "sort": "new", "t": "all", "syntax": "lucene", "restrict_sr": "False"}
         else:
             path = f"r/{self._subreddits}/comments/"
-        try:
-            listing = self._reddit.get(path, params=params)
-            # vars: an attribute that is not there would make praw ask Reddit for it, one request an item.
-            return [_plain(vars(item)) for item in listing.children], listing.after
-        except prawcore.TooManyRequests as error:
-            seconds = error.retry_after
-            at = datetime.fromtimestamp(datetime.now(UTC).timestamp() + float(seconds), UTC) if seconds else None
-            raise RateLimited("reddit asks to wait", at) from None
-        except (prawcore.OAuthException, prawcore.InvalidToken, prawcore.ResponseException) as error:
-            raise _failure(error) from None
-        except (KeyError, IndexError):  # prawcore, on repeated 401 without a header, or with one that names no error
-            raise Refused("reddit refused the token (401): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET") from None
-        except (
-            prawcore.PrawcoreException,
-            praw.exceptions.PRAWException,
-            ValueError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
-            raise TemporaryFailure(f"reddit gave no usable answer ({type(error).__name__})") from None
+        return _listing(self._reddit, path, params)
+
+
+class Info:
+    """Looks up posts by id, which costs nothing: what authors or moderators deleted has lost its text or its author."""
+
+    source = NAME
+    page_posts = PAGE_ITEMS
+    cost_usd = 0.0
+
+    def __init__(self, reddit: praw.Reddit) -> None:
+        self._reddit = reddit
+
+    def site(self, id_: str) -> str | None:
+        """See `collector.presence`."""
+        return "" if re.fullmatch(r"t[13]_[a-z0-9]+", id_) else None
+
+    def gone(self, ids: Sequence[str], _job: dict[str, Any] | None) -> set[str]:
+        """See `collector.presence`. What Reddit leaves out of its answer, such as a private subreddit's, is not said to be gone."""
+        items, _ = _listing(self._reddit, "api/info", {"id": ",".join(ids)})
+        return {item["name"] for item in items if isinstance(item.get("name"), str) and _is_gone(item)}
+
+
+def _is_gone(item: Mapping[str, Any]) -> bool:
+    texts = [item.get("body")] if "body" in item else [item.get("title"), item.get("selftext")]
+    # praw makes of an author [deleted] none at all; where the answer names no author it says nothing.
+    return ("author" in item and item["author"] is None) or any(text in GONE for text in texts)
+
+
+def _listing(reddit: praw.Reddit, path: str, params: dict[str, str | int]) -> tuple[list[dict[str, Any]], str | None]:
+    try:
+        listing = reddit.get(path, params=params)
+        # vars: an attribute that is not there would make praw ask Reddit for it, one request an item.
+        return [_plain(vars(item)) for item in listing.children], listing.after
+    except prawcore.TooManyRequests as error:
+        seconds = error.retry_after
+        at = datetime.fromtimestamp(datetime.now(UTC).timestamp() + float(seconds), UTC) if seconds else None
+        raise RateLimited("reddit asks to wait", at) from None
+    except (prawcore.OAuthException, prawcore.InvalidToken, prawcore.ResponseException) as error:
+        raise _failure(error) from None
+    except (KeyError, IndexError):  # prawcore, on repeated 401 without a header, or with one that names no error
+        raise Refused("reddit refused the token (401): check REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET") from None
+    except (
+        prawcore.PrawcoreException,
+        praw.exceptions.PRAWException,
+        ValueError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        raise TemporaryFailure(f"reddit gave no usable answer ({type(error).__name__})") from None
 
 
 def _failure(error: Exception) -> Refused | TemporaryFailure:
@@ -170,13 +211,17 @@ def _failure(error: Exception) -> Refused | TemporaryFailure:
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:
     author = fields.get("author")
-    return fields | {"author": str(author) if author is not None else None}
+    return fields if author is None else fields | {"author": str(author)}
 
 
 def _created(item: Mapping[str, Any]) -> datetime | None:
-    created = item.get("created_utc")
+    return _moment(item.get("created_utc"))
+
+
+def _moment(seconds: Any) -> datetime | None:
+    """A time as Reddit gives it; `edited` is false where there is none, and true for edits of its first years."""
     try:
-        return datetime.fromtimestamp(float(created), UTC) if created is not None else None
+        return None if seconds is None or isinstance(seconds, bool) else datetime.fromtimestamp(float(seconds), UTC)
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 
@@ -227,6 +272,7 @@ def record(item: Mapping[str, Any], *, escaped: bool = True) -> dict[str, Any] |
         "source": NAME,
         "id": identifier,
         "created_at": moment,
+        "edited_at": _moment(item.get("edited")),
         "text": html.unescape(text) if escaped else text,
         "author": None if author in GONE else author,
         "author_id": item.get("author_fullname"),

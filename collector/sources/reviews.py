@@ -164,6 +164,7 @@ def play_record(review: Any) -> dict[str, Any] | RecordError:
         "source": NAME,
         "id": f"play/{id_}",
         "created_at": seconds,
+        "edited_at": seconds,  # the time of the version: an edited review has the same id and a later time
         "text": text,
         "author": person[0] if isinstance(person, list) and person else None,
         "author_id": f"play/{id_}",  # a person has one review of an app, and names are shared by many
@@ -184,6 +185,7 @@ def apple_record(entry: Any) -> dict[str, Any] | RecordError:
         "source": NAME,
         "id": f"apple/{id_}",
         "created_at": _label(entry, "updated"),
+        "edited_at": _label(entry, "updated"),
         "text": "\n\n".join(dict.fromkeys(part for part in parts if part)),
         "author": _label(author, "name"),
         "author_id": _label(author, "uri") or f"apple/{id_}",

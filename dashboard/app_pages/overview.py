@@ -207,7 +207,7 @@ def _posts_table(posts: pd.DataFrame, language: str) -> None:
             **({"reason": reasons} if reasons is not None else {}),
             # Text, not a moment: a moment would be shifted into the viewer's zone.
             "at": [f"{moment:%a %d %b %Y %H:%M}" for moment in shown["at"]],
-            "text": list(shown["text"]),
+            "text": [text or say(language, "text_erased") for text in shown["text"]],
             "problems": [
                 ", ".join(label_name(language, problem) for problem in problems) for problems in shown["problems"]
             ],

@@ -1,0 +1,261 @@
+"""Compliance: a round over the posts that are stored, newest first; what the platform says is gone is erased here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy import and_, func, or_, select
+
+from collector.budget import Budget
+from collector.page import Page, Paid, Refused, SourceError
+from collector.presence import Check, Pending, SiteSilent
+from collector.runner import Runner, Stopped
+from data import tables
+from data.commands import COMPLY_STREAM
+from data.store import RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import ColumnElement
+
+    from data.store import Store
+
+log = structlog.get_logger("collector")
+
+LARGE_POSTS = 20  # of so many, more than half that are gone are not believed without a person's word
+# A round that was cut off longer ago than this is finished first, and a whole one follows at once.
+STALE_ROUND = timedelta(hours=1)
+
+
+class Suspicious(SourceError):
+    """More is gone than can well be: a person is to look first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked(Page):
+    asked: int = 0
+    unanswered: int = 0
+    unaskable: int = 0
+    wait_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Round:
+    """What came of re-checking a source."""
+
+    source: str
+    asked: int = 0
+    gone: int = 0
+    unanswered: int = 0  # their servers are silent, or the answer said nothing of them
+    unaskable: int = 0  # their ids are none that the platform takes
+    requests: int = 0
+    cost_usd: float = 0.0
+    outcome: str = "done"
+    note: str | None = None
+
+
+@dataclass(slots=True)
+class Recheck:
+    """The posts of a source as a stream of pages whose content is what is gone.
+
+    The state is `{"since", "began_at", "after"}`: the newest post written since `since` that is older than `after`, which is
+    `[time, id]`, comes next; with `job`, the platform works on the posts down to `to`. Between rounds only `finished_at`, of
+    the last whole round. `unscrubbed` says that erased texts may still stand in the database's file.
+    """
+
+    store: Store
+    check: Check
+    trust: bool = False
+    silent: dict[str, str] = field(default_factory=dict)  # why, by site
+    _asked: Counter[str] = field(default_factory=Counter)  # by site
+    _gone: Counter[str] = field(default_factory=Counter)
+    source: str = field(init=False)
+    name: str = COMPLY_STREAM
+
+    def __post_init__(self) -> None:
+        """Its source is that of the check."""
+        self.source = self.check.source
+
+    def fetch(self, state: dict[str, Any], now: datetime) -> _Looked:
+        """Ask about one page of posts; see `collector.page`. Raises Suspicious where too many are gone."""
+        posts = self._next_posts(state)
+        by_site: dict[str, list[str]] = {}
+        for _, id_ in posts:
+            site = self.check.site(id_)
+            if site is not None:
+                by_site.setdefault(site, []).append(id_)
+        asked, gone = Counter[str](), Counter[str]()
+        deleted: list[str] = []
+        unanswered = 0
+        for site, ids in by_site.items():
+            if site in self.silent:
+                unanswered += len(ids)
+                continue
+            try:
+                answer = self.check.gone(ids, state.get("job"))
+            except SiteSilent as error:
+                self.silent[site] = str(error)
+                unanswered += len(ids)
+                log.warning("server is silent", source=self.source, reason=str(error))
+                continue
+            if isinstance(answer, Pending):
+                waiting = state | {"job": answer.job, "to": _key(posts[-1])}
+                return _Looked([], cursor=waiting, following=waiting, wait_seconds=answer.seconds)
+            found = [id_ for id_ in ids if id_ in answer]
+            asked[site], gone[site] = len(ids), len(found)
+            self._doubt(site, len(ids), len(found))
+            deleted += found
+        self._asked += asked
+        self._gone += gone
+        following = {name: value for name, value in state.items() if name not in ("job", "to")}
+        if deleted:
+            following["unscrubbed"] = True
+        if posts or "to" in state:  # of a job's posts all can have been erased meanwhile
+            following["after"] = state.get("to") or _key(posts[-1])
+            return _Looked(
+                [],
+                cursor=following,
+                following=following,
+                deleted_posts=deleted,
+                asked=asked.total(),
+                unanswered=unanswered,
+                unaskable=len(posts) - sum(map(len, by_site.values())),
+            )
+        if following["since"] is None:
+            following["finished_at"] = now.isoformat()
+        rest = {name: value for name, value in following.items() if name in ("finished_at", "unscrubbed")}
+        return _Looked([], cursor=rest)
+
+    def _doubt(self, site: str, asked: int, gone: int) -> None:
+        """A platform that is ill can look healthy and know none of its posts."""
+        of_all, gone_of_all = self._asked[site] + asked, self._gone[site] + gone
+        for many, lost in ((asked, gone), (of_all, gone_of_all)):
+            if many >= LARGE_POSTS and lost > many / 2 and not self.trust:
+                where = f"{self.source} ({site})" if site else self.source
+                raise Suspicious(
+                    f"{where} says that {lost:,} of {many:,} posts are gone, which is more than half: nothing of these was "
+                    f"erased. Look at some of them; if they are gone, `tracker comply {self.source} --yes` erases them"
+                )
+
+    def _next_posts(self, state: dict[str, Any]) -> list[tuple[datetime, str]]:
+        posts = tables.posts
+        query = select(posts.c.created_at, posts.c.id).where(*_asked_about(self.source, state["since"]))
+        if state.get("after"):
+            query = query.where(_older(state["after"]))
+        query = query.where(~_older(state["to"])) if "to" in state else query.limit(self.check.page_posts)
+        query = query.order_by(posts.c.created_at.desc(), posts.c.id.desc())
+        with self.store.engine.connect() as connection:
+            return [(row.created_at, row.id) for row in connection.execute(query)]
+
+
+def _asked_about(source: str, since: str | None) -> list[ColumnElement[bool]]:
+    posts = tables.posts
+    # Of posts written for a demonstration the platform knows nothing.
+    wanted = [posts.c.source == source, ~posts.c.synthetic]
+    return wanted + ([posts.c.created_at >= datetime.fromisoformat(since)] if since else [])
+
+
+def _older(key: list[str]) -> ColumnElement[bool]:
+    posts, at = tables.posts, datetime.fromisoformat(key[0])
+    return or_(posts.c.created_at < at, and_(posts.c.created_at == at, posts.c.id < key[1]))
+
+
+def _key(post: tuple[datetime, str]) -> list[str]:
+    return [post[0].isoformat(), post[1]]
+
+
+def count_posts(store: Store, source: str, since: datetime | None = None) -> int:
+    """How many posts a round asks about."""
+    query = select(func.count()).select_from(tables.posts)
+    query = query.where(*_asked_about(source, since.isoformat() if since else None))
+    with store.engine.connect() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
+def last_round(store: Store, source: str) -> datetime | None:
+    """When the last whole round of a source ended."""
+    finished_at = (store.cursor(source, COMPLY_STREAM) or {}).get("finished_at")
+    return datetime.fromisoformat(finished_at) if finished_at else None
+
+
+def recheck(
+    runner: Runner,
+    check: Check,
+    *,
+    since: datetime | None = None,
+    trust: bool = False,
+    progress: Callable[[int], None] = lambda _asked: None,
+) -> Round:
+    """Ask a platform about the stored posts of its source, or those written since a moment, and erase what is gone.
+
+    A round that was cut off goes on where it was. Raises Stopped when asked to stop, with what was erased kept.
+    """
+    store, source = runner.store, check.source
+    result, requests = Round(source), RunRecord(source, runner.now())
+    stream = Recheck(store, check, trust)
+    if isinstance(check, Paid):
+        check.budget = Budget(store.engine, check.pays, check.limits, runner.now)
+    kept = store.cursor(source, COMPLY_STREAM) or {}
+    bound = since.isoformat() if since else None
+    again = False
+    if "began_at" in kept and kept["since"] == bound:
+        state, again = kept, runner.now() - datetime.fromisoformat(kept["began_at"]) > STALE_ROUND
+    else:
+        state = _begin(kept, bound, runner.now())
+    try:
+        while True:
+            looked = runner.fetch_page(stream, state, requests)
+            assert isinstance(looked, _Looked)
+            tally = store.save_page(
+                [],
+                source=source,
+                stream=COMPLY_STREAM,
+                cursor=looked.cursor,
+                deleted_posts=looked.deleted_posts,
+                scrub=False,
+            )
+            result.gone += tally.erased
+            result.asked += looked.asked
+            result.unanswered += looked.unanswered
+            result.unaskable += looked.unaskable
+            progress(result.asked)
+            if looked.following is None and not again:
+                break
+            state, again = (
+                looked.following or _begin(looked.cursor, bound, runner.now()),
+                again and bool(looked.following),
+            )
+            if runner.wait(looked.wait_seconds):
+                raise Stopped
+    except SourceError as error:
+        result.outcome = "refused" if isinstance(error, Refused | Suspicious) else "failed"
+        result.note = str(error)
+        if isinstance(error, Refused):  # or a job that X could not do would be asked after for ever
+            _keep(store, {name: value for name, value in state.items() if name not in ("job", "to")}, source)
+    except Stopped:
+        result.outcome = "stopped"
+        raise
+    finally:
+        state = store.cursor(source, COMPLY_STREAM) or {}
+        if state.pop("unscrubbed", False):
+            store.scrub()
+            _keep(store, state, source)
+        result.requests, result.cost_usd = requests.requests, check.cost_usd
+        if stream.silent and result.note is None:
+            result.note = f"{len(stream.silent):,} servers did not answer, such as {min(stream.silent)}"
+        store.record("comply", {"since": bound} | asdict(result))
+    return result
+
+
+def _begin(kept: dict[str, Any], since: str | None, now: datetime) -> dict[str, Any]:
+    stays = {name: value for name, value in kept.items() if name in ("finished_at", "unscrubbed")}
+    return stays | {"since": since, "began_at": now.isoformat()}
+
+
+def _keep(store: Store, state: dict[str, Any], source: str) -> None:
+    store.save_page([], source=source, stream=COMPLY_STREAM, cursor=state)
