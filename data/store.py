@@ -36,7 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from data import tables
+from data import facts, tables
 from data.corrections import FIELDS, check_fields, settle, settled_posts, without_official
 from data.errors import InputError, StoreError
 from data.labels import confidence
@@ -188,10 +188,14 @@ class Store:
     def activate_model(self, model: str, sha256: str) -> None:
         """Labels of this model are the ones that count from now on, none of another."""
         with self._transaction() as connection:
+            active = connection.execute(select(tables.models.c.model).where(tables.models.c.active)).scalar()
+            if active == model:
+                return
             connection.execute(update(tables.models).values(active=False))
             row = {"model": model, "sha256": sha256, "first_used_at": self._now(), "active": True}
             upsert = self._insert(tables.models).values(row)
             connection.execute(upsert.on_conflict_do_update(index_elements=["model"], set_={"active": True}))
+            facts.rebuild(connection)
 
     def active_model(self) -> str | None:
         """NAME@SHA256-12 of the model whose labels count."""
@@ -236,6 +240,7 @@ class Store:
             given = [rows[key] for key in sorted(rows.keys() & present)]
             if given:
                 connection.execute(self._insert(tables.labels).on_conflict_do_nothing(), given)
+                facts.refresh(connection, rows.keys() & present)
         return len(given)
 
     def correct(
@@ -288,6 +293,7 @@ class Store:
             ]
             if rows:
                 connection.execute(insert(table), rows)
+                facts.refresh(connection, [(source, id_)])
                 detail = {"source": source, "id": id_, "fields": [row["field"] for row in rows], "who": analyst}
                 self._audit(connection, "correct", detail)
         return settled
@@ -368,6 +374,7 @@ class Store:
         """Remove a post, its labels and corrections, and keep it out. Returns how many posts were there (0 or 1)."""
         with self._transaction() as connection:
             erased = self._erase(connection, {(source, id_)})
+            facts.refresh(connection, {(source, id_)})
             self._audit(connection, "erase post", {"source": source, "id": id_, "posts": erased})
         self._scrub()
         return erased
@@ -379,7 +386,9 @@ class Store:
         """
         with self._transaction() as connection:
             sources = [source] if source else _sources(connection)
-            erased = sum(self._erase_author(connection, name, handle) for name in sources)
+            keys = set[tuple[str, str]]().union(*(self._erase_author(connection, name, handle) for name in sources))
+            facts.refresh(connection, keys)
+            erased = len(keys)
             self._audit(connection, "erase author", {"sources": sources, "posts": erased})
         self._scrub()
         return erased
@@ -470,7 +479,7 @@ class Store:
         self._bury(connection, "post", keys)
         return erased
 
-    def _erase_author(self, connection: Connection, source: str, handle: str) -> int:
+    def _erase_author(self, connection: Connection, source: str, handle: str) -> set[tuple[str, str]]:
         posts = tables.posts
         hashed = pseudonym(self._key, source, handle)
         named = or_(posts.c.author == hashed, posts.c.author_handle == hashed)
@@ -478,10 +487,11 @@ class Store:
         accounts = select(posts.c.author).where(posts.c.source == source, named)
         by_author = and_(posts.c.source == source, or_(named, posts.c.author.in_(accounts)))
         found = list(connection.execute(select(posts.c.id, posts.c.author, posts.c.author_handle).where(by_author)))
-        erased = self._erase(connection, {(source, row.id) for row in found})
+        keys = {(source, row.id) for row in found}
+        self._erase(connection, keys)
         names = {hashed}.union(*((row.author, row.author_handle) for row in found)) - {None}
         self._bury(connection, "author", {(source, each) for each in names})
-        return erased
+        return keys
 
     def _follow_deletions(
         self, connection: Connection, source: str, ids: Collection[str], accounts: Collection[str]
@@ -491,9 +501,13 @@ class Store:
         by_author = select(posts.c.source, posts.c.author.label("id")).subquery()
         hashed = {(source, pseudonym(self._key, source, account)) for account in accounts}
         authors = _present(connection, by_author, hashed)
-        erased = sum(self._erase_author(connection, source, author) for _, author in sorted(authors))
+        written = [self._erase_author(connection, source, author) for _, author in sorted(authors)]
         kept = _present(connection, posts, {(source, id_) for id_ in ids})
-        erased += self._erase(connection, kept)
+        self._erase(connection, kept)
+        # Last, since it waits for others that write facts, who may wait for a post that is erased here.
+        gone = kept.union(*written)
+        facts.refresh(connection, gone)
+        erased = len(gone)
         if erased:
             detail = {"source": source, "ids": sorted(id_ for _, id_ in kept), "authors": len(authors), "posts": erased}
             self._audit(connection, "erase as at the platform", detail)
@@ -550,6 +564,8 @@ def migrate(engine: Engine) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if found is not None and found < "0004":
+            facts.rebuild(connection)
 
 
 def _revision(engine: Engine) -> str | None:
