@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_SECONDS = 60
 MAX_WHO_CHARACTERS = 200
 MAX_WHY_CHARACTERS = 2_000
+VERDICTS = ("confirmed", "dismissed")
 _ANALYST = ":analyst"  # where the hash of an author has the source, whose name has no colon
 _KEYS_PER_LOOKUP = 500  # SQLite's default limit of variables in a statement was 999 for long
 _MIGRATION_LOCK = 0x65436974  # "eCit", PostgreSQL's advisory lock while migrating
@@ -356,6 +357,28 @@ class Store:
 
     def _waits(self, found: Subquery) -> ColumnElement[bool]:
         return and_(found.c.unsure, ~found.c.corrected, found.c.created_at <= self._now())
+
+    def note_incident(self, incident: int, who: str, verdict: str | None = None, note: str | None = None) -> None:
+        """Keep a person's word on an incident: a verdict of VERDICTS, a note, or both. The newest verdict counts.
+
+        `who` is kept as a pseudonym, `note` redacted. Raises InputError for an unknown incident or verdict, and where nothing is said.
+        """
+        if verdict is not None and verdict not in VERDICTS:
+            raise InputError(f"a verdict is one of {', '.join(VERDICTS)}")
+        name = _words("who", who, MAX_WHO_CHARACTERS)
+        if not name:
+            raise InputError("who is missing: say who says so (it is kept as a pseudonym)")
+        said = redact(_words("note", note, MAX_WHY_CHARACTERS), keep_handles=self._keep_handles) or None
+        if verdict is None and said is None:
+            raise InputError("nothing is said: give a verdict or a note")
+        with self._transaction() as connection:
+            known = select(tables.incidents.c.id).where(tables.incidents.c.id == incident)
+            if connection.execute(known).scalar() is None:
+                raise InputError(f"there is no incident {incident}: tracker incidents lists them")
+            row = {"incident": incident, "verdict": verdict, "note": said, "at": self._now()}
+            row["who"] = pseudonym(self._key, _ANALYST, name)
+            connection.execute(insert(tables.incident_notes).values(row))
+            self._audit(connection, "note incident", {"incident": incident, "verdict": verdict, "who": row["who"]})
 
     def add_official(self, messages: Iterable[OfficialMessage]) -> int:
         """Keep official messages; one that is there already is left alone. Returns how many were new."""
