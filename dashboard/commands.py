@@ -133,14 +133,24 @@ def incident_lines(record: dict[str, Any]) -> list[str]:
     ended = {"quiet": f"quiet since {at(record['ended_at'])}", "open": "still open"}.get(
         record["state"], "too few people about to tell whether it is over"
     )
+
+    def spoken(words: list[dict[str, Any]]) -> str:
+        said = "; ".join(
+            f"{word['office'] or word['account']}, {word['status']} ({word['scope']}, known to the {word['precision']})"
+            for word in words
+        )
+        return said or "none known"
+
     first = record["ladder"]["first_official"]
-    spoken = f"{first['office'] or first['account']}: {first['status']} ({first['scope']}, known to the {first['precision']})"
-    grade = record["grade"] or "none"
     lines = [
         f"{record['lane']} {record['id']}: {at(record['started_at'])}, {ended}{'; DEMO' if record['synthetic'] else ''}",
-        f"  {record['people']:,} people posting, at most {record['peak_per_hour']:,} an hour; {record['severity_level']}; {shares}",
-        f"  raised {at(record['raised_at'])}; first official word: {spoken if first else 'none known'}",
-        f"  grade {grade}: {record['grade_reason']}",
+        f"  {record['people']:,} people posting, at most {record['peak_per_hour']:,} an hour; {record['severity_level']}{f'; {shares}' if shares else ''}",
+    ]
+    if record["lane"] == "rumour":
+        return [*lines, f"  raised {at(record['raised_at'])}; official denial: {spoken(record['denials'])}"]
+    lines += [
+        f"  raised {at(record['raised_at'])}; first official word: {spoken([first] if first else [])}",
+        f"  grade {record['grade'] or 'none'}: {record['grade_reason']}",
     ]
     lines += ["  planned maintenance, announced beforehand"] * record["planned"]
     if record["resolved_too_early"]:

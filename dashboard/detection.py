@@ -23,6 +23,8 @@ PRIOR_VISITS = 3.0
 LEVEL_SPAN, LEVEL_PRIOR = 2 * DAY, HOUR
 # The profile's; the dispersion's is this part of a series' age until then.
 HALF_LIFE, YOUTH = 21 * DAY, 0.5
+# A rise that noise would bring once a year is an event, and teaches nothing of noise.
+EVENT = 0.02
 # What stands out by more standard deviations than this teaches the baseline no more than this.
 WINSOR = 4.0
 PRIOR_DISPERSION, PRIOR_DISPERSION_ROWS = 1.0, 50.0
@@ -204,8 +206,9 @@ class Detector:
             record = np.minimum(record, np.maximum(tail, np.exp(TAIL_INDEX * (usual_peak - excess)) * (PEAKS / share)))
             excesses.append(np.where(seen, excess, 0.0))
             spread = mu + dispersion * mu * mu
-            residuals.append(np.where(seen, np.minimum((count - mu) ** 2, WINSOR**2 * spread) - mu, 0.0))
-            residuals.append(np.where(seen, mu * mu, 0.0))
+            teaches = seen & (tail > EVENT)
+            residuals.append(np.where(teaches, np.minimum((count - mu) ** 2, WINSOR**2 * spread) - mu, 0.0))
+            residuals.append(np.where(teaches, mu * mu, 0.0))
         record = np.where(seen, np.minimum(record, NEVER), NEVER)
         start = self._start if self._rows else times[0]
         news = (times - start) / REFRACTORY - np.log(record)
@@ -322,13 +325,18 @@ def alarms(
         if times[min(before, len(times) - 1)] - times[last] < quiet:
             return "open"
         rise = (values_to[last + 1] - values_to[first]) / max(expected_to[last + 1] - expected_to[first], LEAST_MEAN)
-        shown = (expected_to[before] - expected_to[last + 1]) * max(rise / 2, 1.0)
-        return "quiet" if shown >= least_people else "cannot_tell"
+        would_show = (expected_to[before] - expected_to[last + 1]) * max(rise / 2, 1.0)
+        return "quiet" if would_show >= least_people else "cannot_tell"
+
+    def shown(until: int) -> int:
+        """The last row that itself holds more than expected: the hour stays high for an hour after it."""
+        inside = np.flatnonzero(values[raised : until + 1] > scores.expected[raised : until + 1])
+        return raised + int(inside[-1]) if inside.size else raised
 
     for row in above:
         if last >= 0 and state(row) == "quiet":
             if raised >= 0:
-                found.append(Alarm(first, raised, last, "quiet"))
+                found.append(Alarm(first, raised, shown(last), "quiet"))
             first = raised = -1
         elif last >= 0 and raised < 0 and times[row] - times[last] > quiet:
             first = -1  # what raised no alarm is not waited for
@@ -340,7 +348,7 @@ def alarms(
         if raised < 0 and scores.false_alarms[row] <= open_at and of_hour(row) >= least_people:
             raised, first = row, _onset(times, values_to, expected_to, first, row)
     if raised >= 0:
-        found.append(Alarm(first, raised, last, state(len(times))))
+        found.append(Alarm(first, raised, shown(last), state(len(times))))
     return found
 
 

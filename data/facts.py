@@ -25,7 +25,7 @@ LANES = ("complaint", "government", "dependency", "rumour")
 COPIES_COUNTED = 3  # of the people who post near-copies of one text, how many count
 _KEYS_PER_LOOKUP = 400
 _FACTS_LOCK = 0x66616374  # "fact": on PostgreSQL two writers of one bucket would each miss the other's rows
-_NO_WORD = re.compile(r"https?://\S+|<[A-Z]+>|@\w+|[^\w\s]|\d+|_")
+_NO_WORD = re.compile(r"https?://\S+|<[a-z]+>|@\w+|[^\w\s]|\d+|_")
 
 
 def lane_of(kind: str, about: str) -> str | None:
