@@ -37,8 +37,8 @@ NEWS_STEP, REFRACTORY = 0.1, DAY
 # The baseline is renewed at the first bin that begins after a day, or after so many rows.
 LEAST_ROWS, MOST_ROWS = 24, 256
 LEAST_MEAN, NEVER = 0.01, 1e30
-# Alarms: opened by what noise brings once in five weeks, kept open by what it brings twice a week; people of the hour before.
-OPEN_AT, CLOSE_AT = 0.15, 2.0
+# Alarms: opened by what noise brings once in eight weeks, kept open by what it brings twice a week; people of the hour before.
+OPEN_AT, CLOSE_AT = 0.125, 2.0
 STAY_AT = 3.0
 LEAST_PEOPLE = 5
 QUIET = 3 * HOUR
