@@ -100,6 +100,8 @@ def _fill_demo() -> None:
     from classifier.commands import label_store
     from classifier.model import load_model
     from collector.importing import import_file
+    from dashboard import incidents
+    from dashboard.record import records
     from data.commands import import_official
     from data.demo.schedule import SPANS
     from data.official import NAIROBI
@@ -129,6 +131,8 @@ def _fill_demo() -> None:
     store.activate_model(model.id, model.sha256)
     labelled = label_store(model, store)
     step("label")
+    incidents.replay(store.engine, settings.now())
+    step("incidents")
     for name, tally in imported.items():
         typer.echo(
             f"imported  {name}: {tally.read} read, {tally.new} new, {tally.duplicate} known, {tally.skipped} skipped"
@@ -137,6 +141,9 @@ def _fill_demo() -> None:
     typer.echo(f"labelled  {labelled} posts by {model.id}")
     for line in _found(store.engine, SPANS):
         typer.echo(line)
+    for lane in incidents.LANES:
+        for record in records(store.engine, settings.now(), lane=lane):
+            typer.echo("\n".join(dashboard.commands.incident_lines(record)))
     step("summary")
     shown = store.engine.url.render_as_string(hide_password=True)
     store.close()

@@ -5,8 +5,9 @@
 People complaining every five minutes: rhythm of day and week, growth, ends of months, over-dispersion, adverts, news
 waves, brigades by few accounts, repost storms and source outages, none of which is an incident; and incidents, sudden
 or slow, by day and by night. Tuning seeds are 1, 2, ..., held-out seeds 1001, 1002, ... Every detector goes through the
-same `alarms` with the same least number of people; its own settings and its two thresholds are those with the best
-event F1 on the tuning seeds at one false alarm a week at most. Intervals are bootstraps over the held-out seeds.
+same `alarms` with the same least number of people. A rival's settings and its two thresholds are those with the best
+event F1 on the tuning seeds, once at one false alarm a week at most and once at as many as ours has there; ours has the
+thresholds that ship. Intervals are bootstraps over the held-out seeds.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 
 import numpy as np
 
-from dashboard.detection import DAY, HOUR, WEEK, Alarm, Floats, alarms, detect
+from dashboard.detection import CLOSE_AT, DAY, HOUR, OPEN_AT, WEEK, Alarm, Floats, Scores, alarms, detect
 
 STEP, START = 300.0, 1_767_571_200.0  # Monday 5 January 2026, 00:00 UTC
 PER_DAY = int(DAY / STEP)
-LEAST_PEOPLE = 5
 WARM_UP = PER_DAY * 7
 GRACE = 6  # rows after an incident in which an alarm still belongs to it
 
@@ -34,6 +35,11 @@ class World:
     times: Floats
     people: Floats
     incidents: list[tuple[int, int, bool]] = field(default_factory=list)
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Of our detector."""
+        return detect(self.times, self.people)
 
     @property
     def of_hour(self) -> Floats:
@@ -183,12 +189,12 @@ class Candidate:
 
 
 def ours(world: World, _: float) -> Floats:
-    return -np.log(np.maximum(detect(world.times, world.people).false_alarms, 1e-300))
+    return -world.scores.false_alarms
 
 
 DEVIATIONS = tuple(np.geomspace(2, 40, 16).tolist())
 CANDIDATES = (
-    Candidate("ours", ours, (0,), tuple(np.linspace(-2, 40, 22).tolist())),
+    Candidate("ours, as it ships", ours, (0,), (-OPEN_AT,)),
     Candidate("EWMA", ewma, (36, 144, 576), DEVIATIONS),
     Candidate("windowed Gaussian", lambda w, s: windowed_gaussian(w, int(s)), (288, 2016), DEVIATIONS),
     Candidate("same slot", lambda w, s: same_slot(w, int(s)), (30, 60), DEVIATIONS),
@@ -198,13 +204,14 @@ CANDIDATES = (
 CLOSES = (0.25, 0.5, 0.75)
 
 
-def outcome(world: World, evidence: Floats, opens: float, share: float) -> dict[str, Floats]:
-    """Counts of one world, to be added up."""
-    close = min(opens, opens * share)
+def outcome(world: World, evidence: Floats, opens: float, closes: float) -> dict[str, Floats]:
+    """Counts of one world, to be added up. Only the evidence differs: what was expected, for closing, is ours for all."""
+    scores = Scores(evidence, -evidence, world.scores.expected)
+    of_hour = world.of_hour
     raised = [
         one
         for one in alarms(
-            world.times, -evidence, world.of_hour, open_at=-opens, close_at=-close, least_people=LEAST_PEOPLE
+            world.times, world.people, scores, lambda row: float(of_hour[row]), open_at=-opens, close_at=-closes
         )
         if one.raised >= WARM_UP
     ]
@@ -265,23 +272,31 @@ def main() -> None:
         f"{sum(len(w.incidents) for w in held_out)} incidents, {sum(i[2] for w in held_out for i in w.incidents)} large"
     )
     random = np.random.default_rng(0)
+    equal = 1.0  # false alarms a week that a rival may have: first the same for all, then as many as ours on the tuning seeds
     for candidate in CANDIDATES:
-        best: tuple[float, float, float, float] | None = None
+        tried = []
         for setting in candidate.settings:
             evidence = [candidate.evidence(world, setting) for world in tuning]
-            for opens, share in product(candidate.opens, CLOSES):
-                found = figures([outcome(w, e, opens, share) for w, e in zip(tuning, evidence, strict=True)])
-                value = found["event F1"] - max(0.0, found["false alarms a week"] - 1)
-                if best is None or value > best[0]:
-                    best = (value, setting, opens, share)
-        assert best is not None
-        _, setting, opens, share = best
-        parts = [outcome(w, candidate.evidence(w, setting), opens, share) for w in held_out]
-        samples = [figures([parts[n] for n in random.integers(0, len(parts), len(parts))]) for _ in range(1_000)]
-        print(f"{candidate.name}: setting {setting:g}, opens at {opens:.3g}, closes at {opens * share:.3g}")
-        for name, value in figures(parts).items():
-            low, high = np.nanquantile([sample[name] for sample in samples], [0.025, 0.975])
-            print(f"  {name}: {value:.2f} [{low:.2f}, {high:.2f}]", flush=True)
+            for opens, share in product(
+                candidate.opens, CLOSES if candidate.evidence is not ours else (CLOSE_AT / OPEN_AT,)
+            ):
+                found = figures([outcome(w, e, opens, opens * share) for w, e in zip(tuning, evidence, strict=True)])
+                tried.append((found["event F1"], found["false alarms a week"], setting, opens, opens * share))
+        limits = [1.0] if candidate.evidence is ours else [1.0, equal]
+        if candidate.evidence is ours:
+            equal = tried[0][1]
+        for limit in limits:
+            allowed = [each for each in tried if each[1] <= limit + 1e-9] or [min(tried, key=lambda each: each[1])]
+            _, rate, setting, opens, closes = max(allowed)
+            parts = [outcome(w, candidate.evidence(w, setting), opens, closes) for w in held_out]
+            samples = [figures([parts[n] for n in random.integers(0, len(parts), len(parts))]) for _ in range(1_000)]
+            print(
+                f"{candidate.name}, at most {limit:.2f} false alarms a week on the tuning seeds ({rate:.2f}): "
+                f"setting {setting:g}, opens at {opens:.3g}, closes at {closes:.3g}"
+            )
+            for name, value in figures(parts).items():
+                low, high = np.nanquantile([sample[name] for sample in samples], [0.025, 0.975])
+                print(f"  {name}: {value:.2f} [{low:.2f}, {high:.2f}]", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands `dashboard`, `detect` and `export`."""
+"""The commands `dashboard`, `detect`, `incidents` and `export`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import sys
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from data.console import one_line_errors, print_json, progress_bar, say, set_up_logs
 from data.errors import InputError
 from data.labels import ABOUTS, KINDS, LANGUAGES, PROBLEMS
+from data.official import NAIROBI
 from data.records import parse_time
 from data.settings import load_settings
 from data.store import open_store
@@ -84,6 +85,110 @@ def detect(
         scores = detection.detect(series.times, series.values)
         write_scores(output, series, scores.score)
         say(f"{output}: {len(series.written):,} rows")
+
+
+incidents = typer.Typer(invoke_without_command=True)
+app.add_typer(incidents, name="incidents")
+
+
+@incidents.callback(epilog="Example: tracker incidents --from 2026-03-01 --json")
+def incidents_(
+    context: typer.Context,
+    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="Not over before (ISO 8601).")] = None,
+    to: Annotated[str | None, typer.Option(metavar="T", help="Begun before.")] = None,
+    lane: Annotated[str, typer.Option(help="complaint, or rumour for the notices of rumours.")] = "complaint",
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """List the incidents, after looking for new ones, with who spoke when and the grade."""
+    if context.invoked_subcommand is not None:
+        return
+    set_up_logs()
+    with one_line_errors():
+        from dashboard.incidents import LANES, find_all, keep
+        from dashboard.record import records
+
+        if lane not in LANES:
+            raise InputError(f"--lane must be one of {', '.join(LANES)}")
+        settings = load_settings()
+        since, until = _moment("--from", from_), _moment("--to", to)
+        store = open_store(settings)
+        keep(store.engine, find_all(store.engine, settings.now()), settings.now())
+        found = records(store.engine, settings.now(), since, until, lane)
+        store.close()
+        if as_json:
+            print_json(found)
+        elif not found:
+            say("no incident: either nothing stood out, or nothing was collected and labelled (tracker doctor says)")
+        for record in [] if as_json else found:
+            typer.echo("\n".join(incident_lines(record)))
+
+
+def incident_lines(record: dict[str, Any]) -> list[str]:
+    """An incident in a few lines for people, times in East Africa Time."""
+
+    def at(value: str | None) -> str:
+        return f"{parse_time(value).astimezone(NAIROBI):%a %d %b %Y %H:%M} EAT" if value else "not yet"
+
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in list(record["problems"].items())[:3])
+    ended = {"quiet": f"quiet since {at(record['ended_at'])}", "open": "still open"}.get(
+        record["state"], "too few people about to tell whether it is over"
+    )
+
+    def spoken(words: list[dict[str, Any]]) -> str:
+        said = "; ".join(
+            f"{word['office'] or word['account']}, {word['status']} ({word['scope']}, known to the {word['precision']})"
+            for word in words
+        )
+        return said or "none known"
+
+    first = record["ladder"]["first_official"]
+    lines = [
+        f"{record['lane']} {record['id']}: {at(record['started_at'])}, {ended}{'; DEMO' if record['synthetic'] else ''}",
+        f"  {record['people']:,} people posting, at most {record['peak_per_hour']:,} an hour; {record['severity_level']}{f'; {shares}' if shares else ''}",
+    ]
+    if record["lane"] == "rumour":
+        return [*lines, f"  raised {at(record['raised_at'])}; official denial: {spoken(record['denials'])}"]
+    lines += [
+        f"  raised {at(record['raised_at'])}; first official word: {spoken([first] if first else [])}",
+        f"  grade {record['grade'] or 'none'}: {record['grade_reason']}",
+    ]
+    lines += ["  planned maintenance, announced beforehand"] * record["planned"]
+    if record["resolved_too_early"]:
+        lines.append(f"  {record['complaints_after_resolved']:,} complaints since it was said to be resolved")
+    lines += ["  the store as it is now would show it differently (--json: today)"] * record["today"]["differs"]
+    return lines
+
+
+def _note(incident: int, who: str, verdict: str | None, text: str | None) -> None:
+    set_up_logs()
+    with one_line_errors():
+        store = open_store(load_settings())
+        store.note_incident(incident, who, verdict, text)
+        store.close()
+        say(f"incident {incident}: {verdict or 'noted'}")
+
+
+Incident = Annotated[int, typer.Argument(metavar="INCIDENT")]
+Who = Annotated[str, typer.Option(metavar="NAME", help="Who says so; kept as a pseudonym.")]
+Said = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Redacted, but names are not.")]
+
+
+@incidents.command(epilog="Example: tracker incidents confirm 3 --who 'desk 2'")
+def confirm(incident: Incident, who: Who, note: Said = None) -> None:
+    """Say that an incident was one."""
+    _note(incident, who, "confirmed", note)
+
+
+@incidents.command(epilog="Example: tracker incidents dismiss 3 --who 'desk 2' --note 'a joke that went round'")
+def dismiss(incident: Incident, who: Who, note: Said = None) -> None:
+    """Say that an incident was none; it stays in the list, and alerts about it end."""
+    _note(incident, who, "dismissed", note)
+
+
+@incidents.command("note", epilog="Example: tracker incidents note 3 'the bank confirms' --who 'desk 2'")
+def note_(incident: Incident, text: Annotated[str, typer.Argument(metavar="TEXT")], who: Who) -> None:
+    """Write a note on an incident."""
+    _note(incident, who, None, text)
 
 
 @app.command(epilog="Example: tracker export march.csv --from 2026-03-01 --to 2026-03-08 --kind complaint")

@@ -5,6 +5,7 @@ Times are seconds since 1970 throughout, rising; values are counts a row (or any
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ PRIOR_VISITS = 3.0
 LEVEL_SPAN, LEVEL_PRIOR = 2 * DAY, HOUR
 # The profile's; the dispersion's is this part of a series' age until then.
 HALF_LIFE, YOUTH = 21 * DAY, 0.5
+# A rise that noise would bring once a year is an event, and teaches nothing of noise.
+EVENT = 0.02
 # What stands out by more standard deviations than this teaches the baseline no more than this.
 WINSOR = 4.0
 PRIOR_DISPERSION, PRIOR_DISPERSION_ROWS = 1.0, 50.0
@@ -34,6 +37,12 @@ NEWS_STEP, REFRACTORY = 0.1, DAY
 # The baseline is renewed at the first bin that begins after a day, or after so many rows.
 LEAST_ROWS, MOST_ROWS = 24, 256
 LEAST_MEAN, NEVER = 0.01, 1e30
+# Alarms: opened by what noise brings once in eight weeks, kept open by what it brings twice a week; people of the hour before.
+OPEN_AT, CLOSE_AT = 0.125, 2.0
+STAY_AT = 3.0
+LEAST_PEOPLE = 5
+QUIET = 3 * HOUR
+ONSET_SPAN = HOUR
 
 
 @dataclass(frozen=True)
@@ -197,8 +206,9 @@ class Detector:
             record = np.minimum(record, np.maximum(tail, np.exp(TAIL_INDEX * (usual_peak - excess)) * (PEAKS / share)))
             excesses.append(np.where(seen, excess, 0.0))
             spread = mu + dispersion * mu * mu
-            residuals.append(np.where(seen, np.minimum((count - mu) ** 2, WINSOR**2 * spread) - mu, 0.0))
-            residuals.append(np.where(seen, mu * mu, 0.0))
+            teaches = seen & (tail > EVENT)
+            residuals.append(np.where(teaches, np.minimum((count - mu) ** 2, WINSOR**2 * spread) - mu, 0.0))
+            residuals.append(np.where(teaches, mu * mu, 0.0))
         record = np.where(seen, np.minimum(record, NEVER), NEVER)
         start = self._start if self._rows else times[0]
         news = (times - start) / REFRACTORY - np.log(record)
@@ -268,32 +278,93 @@ def detect(times: Floats, values: Floats) -> Scores:
 
 @dataclass(frozen=True)
 class Alarm:
-    """Rows of a series: the first above its usual, the one that raised the alarm, the last above its usual."""
+    """Rows of a series: where the rise begins, the one that raised the alarm, the last above its usual; and whether it is over.
+
+    `state` is open (less than `quiet` since the last), quiet, or cannot_tell: long enough ago, but so little was expected
+    since, or seen, that going on would not have shown.
+    """
 
     onset: int
     raised: int
     last: int
+    state: str
 
 
 def alarms(
     times: Floats,
-    false_alarms: Floats,
-    people: Floats,
+    values: Floats,
+    scores: Scores,
+    of_hour: Callable[[int], float],
     *,
-    open_at: float,
-    close_at: float,
-    least_people: float,
-    quiet: float = HOUR,
+    open_at: float = OPEN_AT,
+    close_at: float = CLOSE_AT,
+    least_people: float = LEAST_PEOPLE,
+    quiet: float = QUIET,
+    stay_at: float = STAY_AT,
 ) -> list[Alarm]:
-    """Spans of rows that are rarer than `close_at` false alarms a week, less than `quiet` seconds apart, one of them an alarm.
+    """Spans of rows rarer than `close_at` false alarms a week, one of them an alarm.
 
-    A row is an alarm where noise would bring it `open_at` times a week at most and `people` (of the hour before it) are
-    `least_people` or more. NaN neither opens nor closes. What a row decides, later rows never take back: `raised` is known at that row.
+    A row is an alarm where noise would bring it `open_at` times a week at most and `of_hour(row)`, the distinct people of
+    the hour before it, are `least_people` or more. A span ends once it has been quiet for `quiet` seconds, in which half its
+    rise would have brought `least_people`; until then a new rise belongs to it. NaN neither opens nor closes. What a row
+    decides, later rows never take back: `onset` and `raised` are known at the row that raised it.
     """
-    above = np.flatnonzero(false_alarms <= close_at)
-    found = []
-    for span in np.split(above, np.flatnonzero(np.diff(times[above]) > quiet) + 1):
-        opens = span[(false_alarms[span] <= open_at) & (people[span] >= least_people)]
-        if opens.size:
-            found.append(Alarm(int(span[0]), int(opens[0]), int(span[-1])))
+    seen = ~np.isnan(scores.false_alarms)
+    expected_to = _sums(np.empty(0), np.where(seen, scores.expected, 0.0))
+    values_to = _sums(np.empty(0), np.where(seen, np.nan_to_num(values), 0.0))
+    rare = scores.false_alarms <= close_at
+    hour_ago = np.searchsorted(times, times - HOUR, side="right")
+    rows = np.arange(len(times)) + 1
+    more = _gain(values_to[rows] - values_to[hour_ago], expected_to[rows] - expected_to[hour_ago]) >= stay_at
+    above = np.flatnonzero(seen & (rare | more)).tolist()
+    found: list[Alarm] = []
+    first = raised = last = -1
+
+    def state(before: int) -> str:
+        """At the row `before`, of the span up to `last`."""
+        if times[min(before, len(times) - 1)] - times[last] < quiet:
+            return "open"
+        rise = (values_to[last + 1] - values_to[first]) / max(expected_to[last + 1] - expected_to[first], LEAST_MEAN)
+        would_show = (expected_to[before] - expected_to[last + 1]) * max(rise / 2, 1.0)
+        return "quiet" if would_show >= least_people else "cannot_tell"
+
+    def shown(until: int) -> int:
+        """The last row that itself holds more than expected: the hour stays high for an hour after it."""
+        inside = np.flatnonzero(values[raised : until + 1] > scores.expected[raised : until + 1])
+        return raised + int(inside[-1]) if inside.size else raised
+
+    for row in above:
+        if last >= 0 and state(row) == "quiet":
+            if raised >= 0:
+                found.append(Alarm(first, raised, shown(last), "quiet"))
+            first = raised = -1
+        elif last >= 0 and raised < 0 and times[row] - times[last] > quiet:
+            first = -1  # what raised no alarm is not waited for
+        if first < 0 and not rare[row]:
+            continue
+        if first < 0:
+            first = row
+        last = row
+        if raised < 0 and scores.false_alarms[row] <= open_at and of_hour(row) >= least_people:
+            raised, first = row, _onset(times, values_to, expected_to, first, row)
+    if raised >= 0:
+        found.append(Alarm(first, raised, shown(last), state(len(times))))
     return found
+
+
+def _onset(times: Floats, values_to: Floats, expected_to: Floats, first: int, raised: int) -> int:
+    """Where the rise that ends at `raised` most likely began, ONSET_SPAN before the first row above at most.
+
+    The Poisson scan statistic (Kulldorff 1997): the begin for which X ln(X / E) - (X - E) is largest, X seen and E expected since.
+    """
+    earliest = int(np.searchsorted(times, times[first] - ONSET_SPAN))
+    begins = np.arange(earliest, raised + 1)
+    count = values_to[raised + 1] - values_to[begins]
+    mean = np.maximum(expected_to[raised + 1] - expected_to[begins], LEAST_MEAN)
+    return int(begins[int(np.argmax(_gain(count, mean)))])
+
+
+def _gain(count: Floats, mean: Floats) -> Floats:
+    """How much likelier a count is at its own rate than at the mean, in ln; 0 where it is not above."""
+    mean = np.maximum(mean, LEAST_MEAN)
+    return np.where(count > mean, count * np.log(np.maximum(count, LEAST_MEAN) / mean) - (count - mean), 0.0)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, or_, select, update
 
-from data import tables
+from data import facts, tables
 from data.errors import InputError, RecordError
 from data.lookalikes import lookalikes
 from data.official import OfficialAccount, official_accounts
@@ -158,6 +158,8 @@ def recognise_stored(connection: Connection, listed: AccountList) -> None:
     Labels made before a post was known as official have no status: they are removed, so that they are made again.
     """
     posts, labels = tables.posts, tables.labels
+    official_keys = select(posts.c.source, posts.c.id).where(posts.c.account.is_not(None))
+    before = {(row.source, row.id) for row in connection.execute(official_keys)}
     is_handle_only = posts.c.author == func.coalesce(posts.c.author_handle, "")
     connection.execute(update(posts).where(posts.c.account.is_not(None)).values(account=None))
     for (source, hashed), account in listed.ids.items():
@@ -176,3 +178,4 @@ def recognise_stored(connection: Connection, listed: AccountList) -> None:
         posts.c.source == labels.c.source, posts.c.id == labels.c.id, posts.c.account.is_not(None)
     )
     connection.execute(delete(labels).where(or_(labels.c.status.is_(None), labels.c.scope.is_(None)), official))
+    facts.refresh(connection, before | {(row.source, row.id) for row in connection.execute(official_keys)})

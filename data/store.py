@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
-from data import tables
+from data import facts, tables
 from data.accounts import AccountList, check_account, listed_accounts, recognise_stored, split_key
 from data.corrections import FIELDS, check_fields, settle, settled_posts, without_official
 from data.errors import InputError, StoreError
@@ -61,6 +61,7 @@ BUSY_TIMEOUT_SECONDS = 60
 IMPORTS = "import"  # where a cursor has the source: of a file whose import is under way, or was stopped
 MAX_WHO_CHARACTERS = 200
 MAX_WHY_CHARACTERS = 2_000
+VERDICTS = ("confirmed", "dismissed")
 _ANALYST = ":analyst"  # where the hash of an author has the source, whose name has no colon
 _KEYS_PER_LOOKUP = 500  # SQLite's default limit of variables in a statement was 999 for long
 _MIGRATION_LOCK = 0x65436974  # "eCit", PostgreSQL's advisory lock while migrating
@@ -204,7 +205,8 @@ class Store:
         with self._transaction() as connection:
             suspects = self._recognise(connection, prepared.fresh, rows)
             tally = self._insert_posts(connection, rows)
-            tally.updated = self._follow_edits(connection, rows)
+            edited = self._follow_edits(connection, rows)
+            tally.updated = len(edited)
             self._suspect(connection, suspects)
             tally.duplicate = prepared.given - tally.new - tally.dropped - tally.updated
             if source is not None and cursor is not None:
@@ -218,6 +220,7 @@ class Store:
             if deleted_posts or deleted_accounts:
                 assert source is not None
                 tally.erased = self._follow_deletions(connection, source, deleted_posts, deleted_accounts)
+            facts.refresh(connection, edited)
         if scrub and tally.erased:
             self.scrub()
         return tally
@@ -243,10 +246,14 @@ class Store:
     def activate_model(self, model: str, sha256: str) -> None:
         """Labels of this model are the ones that count from now on, none of another."""
         with self._transaction() as connection:
+            active = connection.execute(select(tables.models.c.model).where(tables.models.c.active)).scalar()
+            if active == model:
+                return
             connection.execute(update(tables.models).values(active=False))
             row = {"model": model, "sha256": sha256, "first_used_at": self._now(), "active": True}
             upsert = self._insert(tables.models).values(row)
             connection.execute(upsert.on_conflict_do_update(index_elements=["model"], set_={"active": True}))
+            facts.rebuild(connection)
 
     def active_model(self) -> str | None:
         """NAME@SHA256-12 of the model whose labels count."""
@@ -310,6 +317,7 @@ class Store:
             given = [rows[key] for key in sorted(present)]
             if given:
                 connection.execute(self._insert(tables.labels).on_conflict_do_nothing(), given)
+                facts.refresh(connection, rows.keys() & present)
         return len(given)
 
     def correct(
@@ -367,6 +375,7 @@ class Store:
             ]
             if rows:
                 connection.execute(insert(table), rows)
+                facts.refresh(connection, [(source, id_)])
                 detail = {"source": source, "id": id_, "fields": [row["field"] for row in rows], "who": analyst}
                 self._audit(connection, "correct", detail)
         return settled
@@ -433,6 +442,28 @@ class Store:
     def _waits(self, found: Subquery) -> ColumnElement[bool]:
         has_text = found.c.text_erased_at.is_(None)
         return and_(has_text, found.c.unsure, ~found.c.corrected, found.c.created_at <= self._now())
+
+    def note_incident(self, incident: int, who: str, verdict: str | None = None, note: str | None = None) -> None:
+        """Keep a person's word on an incident: a verdict of VERDICTS, a note, or both. The newest verdict counts.
+
+        `who` is kept as a pseudonym, `note` redacted. Raises InputError for an unknown incident or verdict, and where nothing is said.
+        """
+        if verdict is not None and verdict not in VERDICTS:
+            raise InputError(f"a verdict is one of {', '.join(VERDICTS)}")
+        name = _words("who", who, MAX_WHO_CHARACTERS)
+        if not name:
+            raise InputError("who is missing: say who says so (it is kept as a pseudonym)")
+        said = redact(_words("note", note, MAX_WHY_CHARACTERS), keep_handles=self._keep_handles) or None
+        if verdict is None and said is None:
+            raise InputError("nothing is said: give a verdict or a note")
+        with self._transaction() as connection:
+            known = select(tables.incidents.c.id).where(tables.incidents.c.id == incident)
+            if connection.execute(known).scalar() is None:
+                raise InputError(f"there is no incident {incident}: tracker incidents lists them")
+            row = {"incident": incident, "verdict": verdict, "note": said, "at": self._now()}
+            row["who"] = pseudonym(self._key, _ANALYST, name)
+            connection.execute(insert(tables.incident_notes).values(row))
+            self._audit(connection, "note incident", {"incident": incident, "verdict": verdict, "who": row["who"]})
 
     def add_official(self, messages: Iterable[OfficialMessage]) -> int:
         """Keep official messages; one that is there already is left alone. Returns how many were new."""
@@ -510,6 +541,7 @@ class Store:
         """Remove a post, its labels and corrections, and keep it out. Returns how many posts were there (0 or 1)."""
         with self._transaction() as connection:
             erased = self._erase(connection, {(source, id_)})
+            facts.refresh(connection, {(source, id_)})
             detail = {"source": source, "id": id_, "posts": len(erased)}
             self._audit(connection, "erase post", detail | _extent(erased))
         self.scrub()
@@ -540,6 +572,7 @@ class Store:
             sources = [source] if source else _sources(connection)
             by_source = {name: self._erase_author(connection, name, handle) for name in sources}
             erased = [post for posts in by_source.values() for post in posts]
+            facts.refresh(connection, {(post.source, post.id) for post in erased})
             found_at = [name for name, posts in by_source.items() if posts]
             detail = {"sources": sources, "posts": len(erased), "found_at": found_at}
             self._audit(connection, "erase author", detail | _extent(erased))
@@ -641,12 +674,14 @@ class Store:
             new = connection.execute(statement.execution_options(preserve_rowcount=True), fresh).rowcount
         return Tally(new=new, dropped=len(buried))
 
-    def _follow_edits(self, connection: Connection, rows: dict[tuple[str, str], dict[str, Any]]) -> int:
-        """Of posts that are there in an earlier version, the text and what follows from it; returns how many."""
+    def _follow_edits(
+        self, connection: Connection, rows: dict[tuple[str, str], dict[str, Any]]
+    ) -> set[tuple[str, str]]:
+        """Of posts that are there in an earlier version, the text and what follows from it; returns which have another text."""
         posts, labels = tables.posts, tables.labels
         edited = {key: row for key, row in rows.items() if row["edited_at"] is not None}
         columns = (posts.c.edited_at, posts.c.fingerprint, posts.c.text_erased_at)
-        updated = 0
+        updated = set()
         for kept in _found(connection, posts, edited, *columns, lock=True):
             row = edited[kept.source, kept.id]
             if kept.text_erased_at is not None or (kept.edited_at and kept.edited_at >= row["edited_at"]):
@@ -656,7 +691,7 @@ class Store:
             connection.execute(update(posts).where(this).values(changes))
             if kept.fingerprint != row["fingerprint"]:  # else only a picture, say, was changed
                 connection.execute(delete(labels).where(labels.c.source == kept.source, labels.c.id == kept.id))
-                updated += 1
+                updated.add((kept.source, kept.id))
         return updated
 
     def _save_cursor(self, connection: Connection, source: str, stream: str, cursor: Any) -> None:
@@ -674,13 +709,14 @@ class Store:
         connection.execute(upsert, [rows[from_at] for from_at in sorted(rows)])
 
     def _erase(self, connection: Connection, keys: set[tuple[str, str]]) -> list[Row[Any]]:
-        """Returns when each of the posts that were there was written, and when it was stored."""
+        """Returns which of the posts were there, when each was written, and when it was stored."""
         posts = tables.posts
         erased: list[Row[Any]] = []
         for source, id_ in sorted(keys):  # in one order, as in _insert_posts
             # The post first: whoever is correcting it holds its row, and their words are there to be removed after it.
             gone = delete(posts).where(posts.c.source == source, posts.c.id == id_)
-            erased += connection.execute(gone.returning(posts.c.created_at, posts.c.first_seen_at))
+            columns = (posts.c.source, posts.c.id, posts.c.created_at, posts.c.first_seen_at)
+            erased += connection.execute(gone.returning(*columns))
             for table in (tables.labels, tables.corrections):
                 connection.execute(delete(table).where(table.c.source == source, table.c.id == id_))
         self._bury(connection, "post", keys)
@@ -712,6 +748,8 @@ class Store:
         erased = [each for _, author in sorted(authors) for each in self._erase_author(connection, source, author)]
         kept = _present(connection, posts, {(source, id_) for id_ in ids})
         erased += self._erase(connection, kept)
+        # Last, since it waits for others that write facts, who may wait for a post that is erased here.
+        facts.refresh(connection, {(post.source, post.id) for post in erased})
         if erased:
             detail = {"source": source, "ids": sorted(id_ for _, id_ in kept), "authors": len(authors)}
             detail |= {"posts": len(erased)}
@@ -769,6 +807,8 @@ def migrate(engine: Engine) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if found is not None and found < "0004":
+            facts.rebuild(connection)
 
 
 def _revision(engine: Engine) -> str | None:

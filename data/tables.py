@@ -19,10 +19,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -256,6 +257,87 @@ suspected_impostors = Table(
     Column("first_post", String, nullable=False),
     Column("first_seen_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("source", "author"),
+)
+
+# A labelled post as settled, in one narrow row: what charts and the detector read. `data/facts.py` keeps it.
+facts = Table(
+    "facts",
+    metadata,
+    Column("source", String, nullable=False),
+    Column("id", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("bucket", Integer, nullable=False),  # the begin of its five minutes, in seconds since 1970
+    Column("person", String, nullable=False),
+    Column("lane", String),  # what it counts as; NULL: nothing
+    Column("copy", String, nullable=False),  # equal for near-copies of one text
+    Column("problems", JsonText, nullable=False),
+    Column("main_problem", String),
+    Column("kind", String, nullable=False),
+    Column("about", String, nullable=False),
+    Column("sentiment", String, nullable=False),
+    Column("lang", String, nullable=False),
+    Column("services", JsonText, nullable=False),
+    PrimaryKeyConstraint("source", "id"),
+    Index("facts_lane_bucket", "lane", "bucket"),
+)
+
+# Five-minute sums of facts, exact after every transaction.
+volume = Table(
+    "volume",
+    metadata,
+    Column("lane", String, nullable=False),
+    Column("bucket", Integer, nullable=False),
+    Column("posts", Integer, nullable=False),
+    Column("people", Integer, nullable=False),
+    PrimaryKeyConstraint("lane", "bucket"),
+)
+
+# Incidents as they were raised: the id, `raised_at` and `started_at` never change.
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("lane", String, nullable=False),
+    Column("raised_at", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Column("state", String, nullable=False),
+    Column("planned", Boolean, nullable=False),
+    Column("synthetic", Boolean, nullable=False),
+    Index("incidents_started_at", "lane", "started_at"),
+)
+
+# What people say of an incident, never changed: the newest verdict counts.
+incident_notes = Table(
+    "incident_notes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("incident", Integer, nullable=False),
+    Column("verdict", String),
+    Column("note", Text),
+    Column("who", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("incident_notes_incident", "incident", "number"),
+)
+
+# What is to be sent, once for each key and channel, and what became of it.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("incident", Integer),
+    Column("severity", String, nullable=False),
+    Column("message", JsonText, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("sent_at", UtcDateTime),
+    Column("failure", Text),
+    UniqueConstraint("key", "channel"),
+    Index("alerts_waiting", "sent_at", "not_before"),
 )
 
 # What was erased: kind `post` with the platform's id, or `author` with the pseudonym.

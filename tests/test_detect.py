@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard.detection import DAY, HOUR, WEEK, Alarm, Detector, alarms, detect, log_count_tail
+from dashboard.detection import DAY, HOUR, WEEK, Alarm, Detector, Scores, alarms, detect, log_count_tail
 from dashboard.series import read_series
 from data.errors import InputError
 
@@ -79,7 +79,7 @@ def test_a_planted_incident_scores_high_and_quiet_noise_does_not(seed: int) -> N
     assert quiet.score[scored].max() < 0.5
     assert found.score[at] > 0.8
     assert np.count_nonzero(found.score[scored] > 0.5) <= 6, "one event, few moments of news"
-    raised = alarms(times, found.false_alarms, counts + 99, open_at=1e-3, close_at=10, least_people=5)
+    raised = alarms(times, planted, found, lambda _row: 99)
     assert [alarm.raised for alarm in raised if alarm.raised >= at][:1] == [at]
 
 
@@ -164,20 +164,75 @@ def test_the_tail_is_that_of_the_negative_binomial() -> None:
     assert np.exp(log_count_tail(np.array([0.0, 3.0]), np.full(2, 3.0), 0.5)) == pytest.approx([0.5, 0.5])
 
 
+def scored(rate: np.ndarray, expected: float) -> Scores:
+    return Scores(np.zeros(len(rate)), rate, np.full(len(rate), expected))
+
+
 def test_alarms_open_high_close_low_and_merge_waves() -> None:
-    times = STEP * np.arange(40)
-    rate = np.full(40, 100.0)
-    rate[[5, 6, 12, 30]] = [8, 0.1, 5, 5]
-    people = np.full(40, 9.0)
+    times = STEP * np.arange(200)
+    rate = np.full(200, 100.0)
+    rate[[5, 6, 12, 80]] = [8, 0.1, 5, 5]
+    values = np.zeros(200)
+    values[[6, 12, 15, 80]] = [40, 8, 1, 8]
 
-    def found(**other: float) -> list[Alarm]:
-        return alarms(times, rate, people, **({"open_at": 0.5, "close_at": 10, "least_people": 5} | other))
+    def found(people: float = 9, expected: float = 0.5, **other: float) -> list[Alarm]:
+        given = {"open_at": 0.5, "close_at": 10, "quiet": HOUR, "stay_at": 99} | other
+        return alarms(times, values, scored(rate, expected), lambda _row: people, **given)
 
-    assert found() == [Alarm(onset=5, raised=6, last=12)]
-    assert found(least_people=10) == []
-    assert found(quiet=900) == [Alarm(onset=5, raised=6, last=6)]
+    assert found() == [Alarm(onset=6, raised=6, last=12, state="quiet")]
+    assert found(people=4) == []
+    assert found(quiet=900) == [Alarm(onset=6, raised=6, last=6, state="quiet")]
+    assert found(close_at=1) == [Alarm(onset=6, raised=6, last=6, state="quiet")]
+    assert found(stay_at=3)[0].last == 15, "the hour is far above what was expected, and somebody still complains"
     rate[20] = np.nan
-    assert found() == [Alarm(onset=5, raised=6, last=12)]
+    assert found() == [Alarm(onset=6, raised=6, last=12, state="quiet")]
+
+
+def test_an_alarm_is_over_only_once_going_on_would_have_shown() -> None:
+    times = STEP * np.arange(60)
+    rate, values = np.full(60, 100.0), np.zeros(60)
+    rate[5:8], values[5:8] = 0.01, 20
+
+    def state(rows: int, expected: float, unseen: bool = False) -> str:
+        given = rate[:rows].copy()
+        if unseen:
+            given[8:] = np.nan
+        [alarm] = alarms(times[:rows], values[:rows], scored(given, expected), lambda _row: 20, quiet=HOUR, stay_at=99)
+        return alarm.state
+
+    assert state(18, 1.0) == "open"
+    assert state(40, 1.0) == "quiet"
+    assert state(40, 1e-9) == "cannot_tell", "next to nothing is expected at night"
+    assert state(40, 1.0, unseen=True) == "cannot_tell", "nobody looked"
+
+
+def test_an_onset_is_where_the_rise_most_likely_began_and_known_at_the_alarm() -> None:
+    times = STEP * np.arange(60)
+    values = np.ones(60)
+    values[26:40] = 4
+    rate = np.full(60, 100.0)
+    rate[30:40] = 0.1
+
+    def onset(rows: int) -> int:
+        [alarm] = alarms(times[:rows], values[:rows], scored(rate[:rows], 1.0), lambda _row: 20)
+        return alarm.onset
+
+    assert onset(31) == onset(60) == 26
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_raised_an_alarm_is_never_taken_back(seed: int) -> None:
+    times, counts = rhythm(3, seed)
+    for at in (3_000, 4_500, 4_560):
+        counts[at : at + 10] += 60
+    found = detect(times, counts)
+    whole = alarms(times, counts, found, lambda row: counts[row])
+    assert whole
+    for cut in [*range(3_001, 3_060), *range(4_495, 4_700, 7)]:
+        prefix = Scores(found.score[:cut], found.false_alarms[:cut], found.expected[:cut])
+        early = alarms(times[:cut], counts[:cut], prefix, lambda row: counts[row])
+        late = [alarm for alarm in whole if alarm.raised < cut]
+        assert [(alarm.onset, alarm.raised) for alarm in early] == [(alarm.onset, alarm.raised) for alarm in late]
 
 
 def test_times_that_do_not_rise_are_refused() -> None:

@@ -1,0 +1,214 @@
+"""What the officials said of an incident and when: the ladder, its gaps and its grade. Pure functions; docs/incidents.md has the rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Interval = tuple[datetime, datetime]
+
+# After StatusGator's grades of acknowledgement: below so many minutes.
+GRADES = ((15, "A"), (30, "B"), (120, "C"), (240, "D"))
+LAST_GRADE = "F"
+GRADED_AFTER = timedelta(hours=4)
+# What says that there is, or was, a disruption; a notice or a reply of help does not.
+SPEAKING = ("acknowledged", "update", "resolved", "workaround")
+# A word so long before the first complaint is credited to the incident, one so long after its end still belongs to it.
+BEFORE, AFTER = timedelta(hours=2), timedelta(hours=24)
+# Complaints that come within this after "resolved" may have been on their way.
+STILL_COMING = timedelta(minutes=30)
+LEAST_PEOPLE_AFTER = 5
+WIDTHS = {"minute": timedelta(0), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+
+
+@dataclass(frozen=True)
+class Word:
+    """An official message. `at` is the begin of what its precision leaves open; unconfirmed ones grade nothing."""
+
+    at: datetime
+    precision: str
+    account: str | None
+    office: str | None
+    from_ecitizen: bool
+    status: str
+    scope: str
+    url: str | None = None
+    confirmed: bool = True
+    covers_from: datetime | None = None
+    covers_to: datetime | None = None
+
+    @property
+    def until(self) -> datetime:
+        """The end of what its precision leaves open."""
+        return self.at + WIDTHS[self.precision]
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """When somebody complained."""
+
+    at: datetime
+    person: str
+
+
+@dataclass(frozen=True)
+class Course:
+    """An incident's own clocks. `ended_at` is None while it is open or cannot be told."""
+
+    started_at: datetime
+    raised_at: datetime
+    ended_at: datetime | None
+
+
+def words_of(course: Course, words: Sequence[Word], next_start: datetime | None = None) -> list[Word]:
+    """The words that can be about an incident, in order of time."""
+    end = course.ended_at + AFTER if course.ended_at else datetime.max.replace(tzinfo=course.started_at.tzinfo)
+    end = min(end, next_start) if next_start else end
+    found = [word for word in words if word.until >= course.started_at - BEFORE and word.at < end]
+    return sorted(found, key=lambda word: (word.at, word.until))
+
+
+def planned(started_at: datetime, words: Sequence[Word]) -> Word | None:
+    """The maintenance that was announced before an incident began and covers its begin."""
+    for word in words:
+        if word.status == "maintenance" and word.confirmed and word.at < started_at and word.covers_from:
+            until = word.covers_to or word.covers_from + GRADED_AFTER
+            if word.covers_from - STILL_COMING <= started_at <= until:
+                return word
+    return None
+
+
+def ladder(
+    course: Course,
+    words: Sequence[Word],
+    complaints: Sequence[Complaint],
+    listened: Sequence[Interval],
+    listened_to_own: Sequence[Interval],
+    now: datetime,
+) -> dict[str, Any]:
+    """The fields `ladder` to `grade_reason` of INTERFACE "What incidents --json prints", with the ranges where a time is coarse.
+
+    `words` are those of the incident, `complaints` its own and those after it, `listened` the spans in which confirmed
+    official accounts were read, `listened_to_own` those in which eCitizen's own were.
+    """
+    told = [word for word in words if word.confirmed and word.status in SPEAKING]
+    first = next(iter(told), None)
+    statement = next((word for word in told if word.scope == "statement"), None)
+    own = next((word for word in told if word.from_ecitizen), None)
+    resolved = next((word for word in told if word.status == "resolved" and word.until >= course.started_at), None)
+    workaround = next((word for word in told if word.status == "workaround"), None)
+    grade, reason = graded(first, course.started_at, listened, now)
+    own_grade, own_reason = graded(own, course.started_at, listened_to_own, now)
+    after, people_after = _after(resolved, course, complaints, now)
+    first_complaint = min((each.at for each in complaints if each.at >= course.started_at), default=course.started_at)
+    return {
+        "ladder": {
+            "first_complaint": first_complaint.isoformat(),
+            "raised": course.raised_at.isoformat(),
+            "first_official": _step(first),
+            "first_statement": _step(statement),
+            "first_from_ecitizen": _step(own),
+            "updates": [_step(word) for word in told if word.status == "update"],
+            "workaround": _step(workaround),
+            "resolved": _step(resolved),
+            "quiet": course.ended_at.isoformat() if course.ended_at else None,
+        },
+        "minutes_to_acknowledge": _minutes(first, course.started_at),
+        "minutes_to_acknowledge_between": _between(first, course.started_at),
+        "minutes_to_resolve": _minutes(resolved, course.started_at),
+        "minutes_to_resolve_between": _between(resolved, course.started_at),
+        "complaints_after_resolved": after,
+        "minutes_quiet_after_resolved": _quiet_after(resolved, course),
+        "resolved_too_early": people_after is not None and people_after >= LEAST_PEOPLE_AFTER,
+        "spoke_before_alarm": first is not None and first.until <= course.raised_at,
+        "grade": grade,
+        "grade_reason": reason,
+        "grade_ecitizen": own_grade,
+        "grade_ecitizen_reason": own_reason,
+        "unconfirmed": [_step(word) for word in words if not word.confirmed and word.status in SPEAKING],
+        "denials": [_step(word) for word in words if word.status == "denial"],
+    }
+
+
+def graded(
+    word: Word | None, started_at: datetime, listened: Sequence[Interval], now: datetime
+) -> tuple[str | None, str]:
+    """The grade of a first word, or None, and why."""
+    if word is None:
+        if now < started_at + GRADED_AFTER:
+            return None, "nobody has spoken, and four hours have not passed"
+        if not _within((started_at, started_at + GRADED_AFTER), listened):
+            return (
+                None,
+                "no word is known, but the confirmed official accounts were not listened to in its first four hours",
+            )
+        return LAST_GRADE, "nobody spoke within four hours"
+    grades = {_grade(moment - started_at) for moment in (word.at, word.until)}
+    if len(grades) > 1:
+        return None, f"the first word is known only to the {word.precision}, which leaves the grade open"
+    if not _within((started_at, max(word.at, started_at)), listened):
+        return (
+            None,
+            "confirmed official accounts were not listened to up to the first word known, so an earlier one may be missing",
+        )
+    return grades.pop(), f"the first word came after {_said(word, started_at)}"
+
+
+def _grade(gap: timedelta) -> str:
+    return next((grade for minutes, grade in GRADES if gap < timedelta(minutes=minutes)), LAST_GRADE)
+
+
+def _said(word: Word, started_at: datetime) -> str:
+    low, high = _between(word, started_at) or (0, 0)
+    return f"{low} minutes" if low == high else f"{low} to {high} minutes"
+
+
+def _within(span: Interval, spans: Sequence[Interval]) -> bool:
+    return any(start <= span[0] and span[1] <= end for start, end in spans)
+
+
+def _step(word: Word | None) -> dict[str, Any] | None:
+    if word is None:
+        return None
+    return {
+        "at": word.at.isoformat(),
+        "precision": word.precision,
+        "account": word.account,
+        "office": word.office,
+        "status": word.status,
+        "scope": word.scope,
+        "url": word.url,
+    }
+
+
+def _between(word: Word | None, started_at: datetime) -> list[int] | None:
+    """Least and most whole minutes from the onset to a word; a word before it counts as 0."""
+    if word is None:
+        return None
+    return [max(0, int((moment - started_at) / timedelta(minutes=1))) for moment in (word.at, word.until)]
+
+
+def _minutes(word: Word | None, started_at: datetime) -> int | None:
+    between = _between(word, started_at)
+    return between[0] if between and between[0] == between[1] else None
+
+
+def _after(
+    resolved: Word | None, course: Course, complaints: Sequence[Complaint], now: datetime
+) -> tuple[int | None, int | None]:
+    """Complaints since "resolved", and the people among those that cannot have been on their way; None where a day is all that is known."""
+    if resolved is None or resolved.precision == "day":
+        return None, None
+    end = course.ended_at or now
+    later = [each for each in complaints if resolved.until < each.at <= max(end, resolved.until)]
+    return len(later), len({each.person for each in later if each.at > resolved.until + STILL_COMING})
+
+
+def _quiet_after(resolved: Word | None, course: Course) -> int | None:
+    if resolved is None or resolved.precision != "minute" or course.ended_at is None:
+        return None
+    return max(0, int((course.ended_at - resolved.at) / timedelta(minutes=1)))

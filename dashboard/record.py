@@ -1,0 +1,313 @@
+"""The record of an incident: how bad, of what, for whom, who has spoken. Read from the store each time it is asked for."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, select
+
+from dashboard.incidents import COMPLAINTS, Found, find_all, official_words
+from dashboard.ladder import Complaint, Course, ladder, words_of
+from data import tables
+from data.accounts import listed_accounts
+from data.facts import BUCKET_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Engine, Row
+
+    from dashboard.ladder import Interval, Word
+
+USUAL_SPAN = timedelta(days=28)
+EVIDENCE_POSTS, SAMPLE_POSTS, TOP_NAMES, TOP_WORDS = 50, 3, 5, 10
+LEAST_WORD_PEOPLE = 3
+# Relative rise x minutes x people, from which on an incident is called so.
+SEVERITIES = ((1_000_000.0, "severe"), (10_000.0, "major"), (0.0, "minor"))
+MOST_RISE = 50.0  # a rise over almost nothing says little about how much
+# What people name. What they name is a hint, never a verdict.
+HINTS = {
+    "mpesa": r"m[\s-]?pesa|mpeza|safaricom|paybill|till number|stk",
+    "network": r"network|internet|bundles?|wi-?fi|airtel|telkom|mtandao|signal",
+    "other_agency": r"kra|itax|ntsa|nhif|sha|nssf|helb|immigration|uhamiaji|dci|huduma centre|brs|ardhi\s?sasa|tims",
+    "own_platform": r"(?:web)?site|app|portal|system|server|otp|log[\s-]?in|password|tovuti|mfumo",
+}
+_HINTS = {name: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE) for name, pattern in HINTS.items()}
+_WORD = re.compile(r"(?<![<@\w])[^\W\d_][\w'-]{2,}(?![>\w])")
+_LINKS = re.compile(r"https?://\S+|<[A-Z]+>|@\w+")
+
+
+@dataclass(frozen=True)
+class Post:
+    """A complaint as the record needs it."""
+
+    source: str
+    id: str
+    at: datetime
+    person: str
+    copy: str
+    problems: tuple[str, ...]
+    services: tuple[str, ...]
+    lang: str
+    text: str
+
+
+def records(
+    engine: Engine,
+    now: datetime,
+    from_at: datetime | None = None,
+    to_at: datetime | None = None,
+    lane: str = COMPLAINTS,
+) -> list[dict[str, Any]]:
+    """The incidents raised so far with the fields of INTERFACE "What incidents --json prints", oldest first.
+
+    `lane` is `complaint` for incidents, `rumour` for the notices of rumours.
+    """
+    table = tables.incidents
+    found, words = find_all(engine, now), official_words(engine, now)
+    with engine.connect() as connection:
+        query = select(table).where(table.c.lane == lane, table.c.raised_at <= now).order_by(table.c.started_at)
+        rows = list(connection.execute(query))
+        listened = listened_to(connection), listened_to(connection, own=True)
+        starts = [row.started_at for row in rows] + [None]
+        return [
+            _record(connection, row, following, words, listened, found, now)
+            for row, following in zip(rows, starts[1:], strict=True)
+            if (from_at is None or row.last_at >= from_at) and (to_at is None or row.started_at < to_at)
+        ]
+
+
+def listened_to(connection: Connection, *, own: bool = False) -> list[Interval]:
+    """The spans in which every confirmed account that is read was read; with `own` those of eCitizen's own accounts."""
+    table = tables.coverage
+    accounts = [account for account in listed_accounts(connection) if account.is_confirmed]
+    names = [
+        f"{account.source} {(account.account_id or '').rpartition('://')[2]}"  # as the source `official` calls its timelines
+        for account in accounts
+        if account.is_ecitizen or not own
+    ]
+    query = (
+        select(table.c.stream, table.c.from_at, table.c.to_at)
+        .where(table.c.source == "official", table.c.gap_reason.is_(None), table.c.stream.in_(names))
+        .order_by(table.c.from_at)
+    )
+    by_stream: dict[str, list[Interval]] = {}
+    for row in connection.execute(query):
+        by_stream.setdefault(row.stream, []).append((row.from_at, row.to_at))
+    first, *others = by_stream.values() or [[]]
+    for spans in others:
+        both = [(max(a, c), min(b, d)) for a, b in first for c, d in spans]
+        first = [(start, end) for start, end in both if start < end]
+    return first
+
+
+def _record(
+    connection: Connection,
+    row: Row[Any],
+    next_start: datetime | None,
+    words: Sequence[Word],
+    listened: tuple[Sequence[Interval], Sequence[Interval]],
+    found: Sequence[Found],
+    now: datetime,
+) -> dict[str, Any]:
+    ended_at = row.last_at if row.state == "quiet" else None
+    course = Course(row.started_at, row.raised_at, ended_at)
+    posts = _posts(connection, row.lane, row.started_at, row.last_at if ended_at else now)
+    own_words = words_of(course, words, next_start)
+    complaints = [Complaint(post.at, post.person) for post in posts]
+    people = len({post.person for post in posts})
+    usual_per_hour = _usual_per_hour(connection, row.lane, row.started_at)
+    minutes = max((row.last_at - row.started_at) / timedelta(minutes=1), 5.0)
+    rise = min(len(posts) / max(usual_per_hour * minutes / 60, 1e-9), MOST_RISE)
+    severity = rise * minutes * people
+    verdict, notes = _notes(connection, row.id)
+    return {
+        "id": row.id,
+        "lane": row.lane,
+        "state": row.state,
+        "synthetic": row.synthetic,
+        "started_at": row.started_at.isoformat(),
+        "raised_at": row.raised_at.isoformat(),
+        "ended_at": ended_at.isoformat() if ended_at else None,
+        "planned": row.planned,
+        "posts": len(posts),
+        "people": people,
+        "peak_per_hour": _peak_per_hour(posts),
+        "usual_per_hour": round(usual_per_hour, 2),
+        "severity": round(severity),
+        "severity_level": next(name for least, name in SEVERITIES if severity >= least),
+        "problems": _shares(posts, lambda post: post.problems, people),
+        "services": _shares(posts, lambda post: post.services, people, TOP_NAMES),
+        "langs": _shares(posts, lambda post: (post.lang,), people),
+        "sources": _shares(posts, lambda post: (post.source,), people),
+        "hints": _hints(posts),
+        "words": _words(connection, row, posts),
+        "samples": [{"post": f"{post.source}:{post.id}", "text": post.text} for post in diverse(posts, SAMPLE_POSTS)],
+        **ladder(course, own_words, complaints, *listened, now),
+        "evidence": [f"{post.source}:{post.id}" for post in posts[:EVIDENCE_POSTS]],
+        "today": _today(row, found),
+        "verdict": verdict,
+        "notes": notes,
+    }
+
+
+def _today(row: Row[Any], found: Sequence[Found]) -> dict[str, Any]:
+    """What the store as it is now would have raised in its place, and whether that differs from what was raised."""
+    touching = [
+        each
+        for each in found
+        if each.lane == row.lane and each.started_at <= row.last_at and each.last_at >= row.started_at
+    ]
+    if not touching:
+        return {"started_at": None, "raised_at": None, "last_at": None, "differs": True}
+    one = touching[0]
+    return {
+        "started_at": one.started_at.isoformat(),
+        "raised_at": one.raised_at.isoformat(),
+        "last_at": touching[-1].last_at.isoformat(),
+        "differs": len(touching) > 1 or one.started_at != row.started_at or touching[-1].last_at != row.last_at,
+    }
+
+
+def _posts(connection: Connection, lane: str, from_at: datetime, to_at: datetime) -> list[Post]:
+    facts, posts = tables.facts, tables.posts
+    joined = facts.join(posts, and_(posts.c.source == facts.c.source, posts.c.id == facts.c.id))
+    columns = (facts.c.source, facts.c.id, facts.c.at, facts.c.person, facts.c.copy, facts.c.problems)
+    query = (
+        select(*columns, facts.c.services, facts.c.lang, posts.c.text)
+        .select_from(joined)
+        .where(facts.c.lane == lane, facts.c.bucket >= _bucket(from_at), facts.c.at >= from_at, facts.c.at <= to_at)
+        .order_by(facts.c.at, facts.c.source, facts.c.id)
+    )
+    return [
+        Post(
+            row.source,
+            row.id,
+            row.at,
+            row.person,
+            row.copy,
+            tuple(row.problems),
+            tuple(row.services),
+            row.lang,
+            row.text,
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def _bucket(moment: datetime) -> int:
+    return int(moment.timestamp()) // BUCKET_SECONDS * BUCKET_SECONDS
+
+
+def _usual_per_hour(connection: Connection, lane: str, before: datetime) -> float:
+    """Posts an hour in the time looked at of the four weeks before."""
+    volume, coverage = tables.volume, tables.coverage
+    since = before - USUAL_SPAN
+    spans = connection.execute(
+        select(coverage.c.from_at, coverage.c.to_at).where(
+            coverage.c.gap_reason.is_(None), coverage.c.to_at > since, coverage.c.from_at < before
+        )
+    ).all()
+    seconds, reached = 0.0, since
+    for start, end in sorted((max(row.from_at, since), min(row.to_at, before)) for row in spans):
+        seconds += max((end - max(start, reached)).total_seconds(), 0.0)
+        reached = max(reached, end)
+    query = select(volume.c.posts).where(
+        volume.c.lane == lane, volume.c.bucket >= _bucket(since), volume.c.bucket < _bucket(before)
+    )
+    count = float(sum(connection.execute(query).scalars()))
+    return (count + 0.5) / max(seconds / 3_600, 1.0)
+
+
+def _peak_per_hour(posts: Sequence[Post]) -> int:
+    """The most distinct people of any rolling hour."""
+    peak, first, inside = 0, 0, Counter[str]()
+    for post in posts:
+        inside[post.person] += 1
+        while posts[first].at <= post.at - timedelta(hours=1):
+            inside[posts[first].person] -= 1
+            inside += Counter()
+            first += 1
+        peak = max(peak, len(inside))
+    return peak
+
+
+def _shares(posts: Sequence[Post], names: Any, people: int, most: int | None = None) -> dict[str, float]:
+    """Of the people, how many name each; the most named first."""
+    naming: dict[str, set[str]] = {}
+    for post in posts:
+        for name in names(post):
+            naming.setdefault(name, set()).add(post.person)
+    ranked = sorted(naming.items(), key=lambda each: (-len(each[1]), each[0]))[:most]
+    return {name: round(len(persons) / max(people, 1), 3) for name, persons in ranked}
+
+
+def _hints(posts: Sequence[Post]) -> dict[str, int]:
+    """How many people name each possible cause: what people say, not what it was."""
+    return {
+        name: len({post.person for post in posts if pattern.search(_LINKS.sub(" ", post.text))})
+        for name, pattern in _HINTS.items()
+    }
+
+
+def _tokens(text: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(_LINKS.sub(" ", text))}
+
+
+def _words(connection: Connection, row: Row[Any], posts: Sequence[Post]) -> list[str]:
+    """The words that set it apart from the four weeks before (log-odds with an informative prior, Monroe et al. 2008)."""
+    before = _posts(connection, row.lane, row.started_at - USUAL_SPAN, row.started_at)
+    inside, usual = Counter[str](), Counter[str]()
+    for some, counts in ((posts, inside), (before, usual)):
+        seen = set()
+        for post in some:
+            if (post.person, post.copy) not in seen:
+                seen.add((post.person, post.copy))
+                counts.update(_tokens(post.text))
+    total, total_usual = sum(inside.values()), sum(usual.values())
+
+    def score(word: str) -> float:
+        prior = (inside[word] + usual[word]) / max(total + total_usual, 1) * 100 + 0.01
+        ours, theirs = inside[word] + prior, usual[word] + prior
+        odds = math.log(ours / (total + 100 - ours)) - math.log(theirs / (total_usual + 100 - theirs))
+        return float(odds / math.sqrt(1 / ours + 1 / theirs))
+
+    ranked = sorted(
+        (word for word in inside if inside[word] >= LEAST_WORD_PEOPLE), key=lambda word: (-score(word), word)
+    )
+    return [word for word in ranked[:TOP_WORDS] if score(word) > 0]
+
+
+def diverse(posts: Sequence[Post], count: int) -> list[Post]:
+    """The most typical post, then those least like what was taken, by the words that they share (Jaccard); one a person and a copy."""
+    once = list({post.copy: post for post in reversed(posts) if post.text}.values())
+    words = [_tokens(post.text) for post in once]
+    used = Counter(word for each in words for word in each)
+
+    def alike(first: int, second: int) -> float:
+        return len(words[first] & words[second]) / max(len(words[first] | words[second]), 1)
+
+    typical = [sum(used[word] for word in each) / (len(each) + 5) for each in words]
+    left = sorted(range(len(once)), key=lambda at: (-typical[at], once[at].at))
+    taken: list[int] = []
+    while left and len(taken) < count:
+        best = max(left, key=lambda at: typical[at] * (1 - max((alike(at, other) for other in taken), default=0.0)))
+        taken.append(best)
+        left = [at for at in left if once[at].person != once[best].person]
+    return [once[at] for at in taken]
+
+
+def _notes(connection: Connection, incident: int) -> tuple[str | None, list[dict[str, Any]]]:
+    table = tables.incident_notes
+    rows = (
+        connection.execute(select(table).where(table.c.incident == incident).order_by(table.c.number)).mappings().all()
+    )
+    verdict = next((row["verdict"] for row in reversed(rows) if row["verdict"]), None)
+    return verdict, [
+        {"at": row["at"].isoformat(), "who": row["who"], "verdict": row["verdict"], "note": row["note"]} for row in rows
+    ]

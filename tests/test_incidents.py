@@ -1,0 +1,338 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import NOW
+from labelled import MODEL, labels, listen, nairobi
+from sqlalchemy import select
+
+from dashboard.incidents import Finder, find_all, find_rumours, keep, load_series, replay
+from dashboard.record import diverse, records
+from data import tables
+from data.errors import InputError
+from data.official import parse_official
+from data.records import Post
+from data.store import Span, Store
+
+Tracker = Callable[..., subprocess.CompletedProcess[str]]
+STORM = nairobi("2026-03-05 09:00")
+
+
+@pytest.fixture
+def both(opened: Callable[..., Store]) -> Store:
+    """A store on SQLite, and again on PostgreSQL, that looked at two weeks."""
+    found = opened()
+    found.activate_model(MODEL, "0" * 64)
+    listen(found, "2026-02-19 00:00", "2026-03-06 20:00")
+    return found
+
+
+def put_all(store: Store, posts: list[tuple[datetime, str, str]], **label: Any) -> None:
+    """Many posts at once: when, who, what."""
+    given = [
+        Post("x", f"{int(at.timestamp())}-{number}", at, text, author_id=person)
+        for number, (at, person, text) in enumerate(posts)
+    ]
+    store.save_page(given)
+    store.save_labels(MODEL, [("x", post.id, labels("lockout", **label)) for post in given])
+
+
+def usual(seed: int, days: int = 14) -> list[tuple[datetime, str, str]]:
+    """Some twenty people a day, from seven to ten, for the days before the storm."""
+    random = np.random.default_rng(seed)
+    start = nairobi("2026-02-19 00:00")
+    return [
+        (start + timedelta(days=day, hours=float(hour)), f"usual {seed} {day} {n}", f"pending since week {day} {n}")
+        for day in range(days)
+        for n, hour in enumerate(random.uniform(7, 22, random.poisson(20)))
+    ]
+
+
+def storm(people: int = 60, minutes: int = 120, at: datetime = STORM) -> list[tuple[datetime, str, str]]:
+    words = ["cannot log in", "password refused", "locked out again", "otp never comes", "imekataa password"]
+    return [
+        (
+            at + timedelta(minutes=minutes * n / people),
+            f"storm {at} {n}",
+            f"{words[n % 5]} {'abcdefghij'[n % 10] * 3} {'klmnop'[n % 6] * 4}",
+        )
+        for n in range(people)
+    ]
+
+
+def kept(store: Store) -> list[dict[str, Any]]:
+    with store.engine.connect() as connection:
+        return [
+            dict(row) for row in connection.execute(select(tables.incidents).order_by(tables.incidents.c.id)).mappings()
+        ]
+
+
+def test_a_storm_is_found_dated_and_ended_and_usual_days_are_not(both: Store) -> None:
+    put_all(both, usual(1))
+    assert find_all(both.engine, NOW) == []
+    put_all(both, storm())
+    [found] = find_all(both.engine, NOW)
+    assert found.lane == "complaint"
+    assert abs(found.started_at - STORM) <= timedelta(minutes=10)
+    assert STORM < found.raised_at <= STORM + timedelta(minutes=20)
+    assert abs(found.last_at - STORM - timedelta(hours=2)) <= timedelta(minutes=15)
+    assert found.state == "quiet"
+
+
+def test_a_young_store_finds_its_first_storm(both: Store) -> None:
+    put_all(both, [post for post in usual(2) if post[0] > nairobi("2026-03-03 00:00")])
+    put_all(both, storm())
+    assert len(find_all(both.engine, NOW)) == 1
+
+
+def test_a_lone_shouter_copies_reposts_rumours_and_other_services_are_no_incident(both: Store) -> None:
+    put_all(both, usual(3))
+    put_all(both, [(at, "one person", text) for at, _, text in storm()])
+    put_all(both, [(at, f"copier {n}", f"eCitizen is down @friend{n}") for n, (at, _, _) in enumerate(storm())])
+    put_all(both, [(at + timedelta(seconds=1), f"g {who}", text) for at, who, text in storm()], about="government")
+    put_all(both, [(at + timedelta(seconds=2), f"d {who}", text) for at, who, text in storm()], about="dependency")
+    put_all(both, [(at + timedelta(seconds=3), f"q {who}", text) for at, who, text in storm()], kind="question")
+    both.save_page(
+        [Post("x", f"rt {n}", at, text, author_id=who, repost_of="1") for n, (at, who, text) in enumerate(storm())]
+    )
+    both.save_labels(MODEL, [("x", f"rt {n}", labels("outage")) for n in range(60)])
+    assert find_all(both.engine, NOW) == []
+
+
+def test_where_nobody_looked_nothing_opens_and_nothing_is_calm(opened: Callable[..., Store]) -> None:
+    store = opened()
+    store.activate_model(MODEL, "0" * 64)
+    listen(store, "2026-02-19 00:00", "2026-03-05 10:30")
+    put_all(store, usual(4))
+    put_all(store, storm(minutes=80))
+    series = load_series(store.engine, NOW)
+    assert np.isnan(series.people[series.times >= nairobi("2026-03-05 10:30").timestamp()]).all()
+    [found] = find_all(store.engine, NOW)
+    assert found.state == "cannot_tell"
+    assert keep(store.engine, [found], NOW)
+    [record] = records(store.engine, NOW)
+    assert (record["state"], record["ended_at"], record["ladder"]["quiet"]) == ("cannot_tell", None, None)
+
+
+def test_a_night_too_quiet_to_tell_is_not_called_over(both: Store) -> None:
+    put_all(both, usual(5))
+    put_all(both, storm(people=7, minutes=30, at=nairobi("2026-03-05 21:50")))
+    assert [each.state for each in find_all(both.engine, nairobi("2026-03-05 23:00"))] == ["open"]
+    assert [each.state for each in find_all(both.engine, nairobi("2026-03-06 02:30"))] == ["cannot_tell"]
+    assert [each.state for each in find_all(both.engine, nairobi("2026-03-06 13:00"))] == ["quiet"]
+
+
+def test_live_steps_raise_what_a_replay_of_the_same_store_raises(both: Store) -> None:
+    posts = sorted([*usual(6), *storm(), *storm(40, 60, nairobi("2026-03-06 10:00"))])
+    past = [post for post in posts if post[0] < nairobi("2026-03-05 06:00")]
+    put_all(both, past)
+    finder, raised = Finder(both.engine), dict[int, datetime]()
+    at, step = nairobi("2026-03-05 06:00"), timedelta(minutes=5)
+    while at < NOW:
+        put_all(both, [post for post in posts if at <= post[0] < at + step])
+        at += step
+        for number in keep(both.engine, finder.find(at), at):
+            raised[number] = at
+    live = kept(both)
+    assert len(live) == 2
+    replayed = find_all(both.engine, NOW)
+    assert [(row["started_at"], row["raised_at"], row["last_at"], row["state"]) for row in live] == [
+        (each.started_at, each.raised_at, each.last_at, each.state) for each in replayed
+    ]
+    assert [record["today"]["differs"] for record in records(both.engine, NOW)] == [False, False]
+
+
+def test_an_incident_keeps_its_id_and_moment_whatever_the_store_says_later(both: Store) -> None:
+    put_all(both, usual(7))
+    put_all(both, storm())
+    assert keep(both.engine, find_all(both.engine, NOW), NOW) == [1]
+    [before] = kept(both)
+    put_all(both, storm(60, 60, STORM - timedelta(minutes=40)))  # came in late
+    assert keep(both.engine, find_all(both.engine, NOW), NOW + timedelta(minutes=5)) == []
+    [after] = kept(both)
+    assert [after[name] for name in ("id", "started_at", "raised_at")] == [
+        before[name] for name in ("id", "started_at", "raised_at")
+    ]
+    [record] = records(both.engine, NOW)
+    assert record["today"]["differs"]
+    assert record["today"]["started_at"] < record["started_at"]
+    for number in range(60):
+        both.erase_author(f"storm {STORM} {number}")
+        both.erase_author(f"storm {STORM - timedelta(minutes=40)} {number}")
+    keep(both.engine, find_all(both.engine, NOW), NOW)
+    [record] = records(both.engine, NOW)
+    assert (record["id"], record["people"], record["state"]) == (1, 0, "quiet")
+    assert record["today"] == {"started_at": None, "raised_at": None, "last_at": None, "differs": True}
+
+
+def test_a_record_says_what_for_whom_and_how_bad(both: Store) -> None:
+    put_all(both, usual(8))
+    put_all(both, storm())
+    put_all(
+        both, [(STORM + timedelta(minutes=5 + n), f"m{n}", f"mpesa took my money {'xyzw'[n] * 3}") for n in range(4)]
+    )
+    both.add_official(
+        [
+            parse_official(
+                {
+                    "at": "2026-03-05T09:20:00+03:00",
+                    "office": "Huduma Kenya",
+                    "status": "acknowledged",
+                    "scope": "reply",
+                    "text": "system downtime",
+                }
+            ),
+            parse_official(
+                {
+                    "at": "2026-03-05T10:00:00+03:00",
+                    "office": "Directorate of eCitizen",
+                    "status": "resolved",
+                    "text": "restored",
+                }
+            ),
+        ]
+    )
+    replay(both.engine, NOW)
+    [record] = records(both.engine, NOW)
+    assert (record["people"], record["posts"]) == (64, 64)
+    assert record["problems"] == {"lockout": 1.0}
+    assert record["services"] == {"passport": 1.0}
+    assert record["hints"]["mpesa"] == 4
+    assert record["hints"]["own_platform"] >= 30
+    assert {"password", "locked"} & set(record["words"])
+    assert "pending" not in record["words"]
+    assert len({sample["text"] for sample in record["samples"]}) == 3
+    assert record["peak_per_hour"] >= 30
+    assert record["severity_level"] in {"major", "severe"}
+    assert record["minutes_to_acknowledge"] in range(10, 31)
+    assert record["complaints_after_resolved"] == 29
+    assert record["resolved_too_early"]
+    assert (record["grade"], record["verdict"], record["notes"]) == (None, None, [])
+    assert "not listened to" in record["grade_reason"]
+    assert record["evidence"][0].startswith("x:")
+    both.confirm_account(
+        "x:1", handle=None, office="Huduma Kenya", is_ecitizen=False, evidence="https://huduma.example", who="desk"
+    )
+    both.save_page([], source="official", stream="x 1", spans=[Span(STORM - timedelta(hours=2), NOW)])
+    [record] = records(both.engine, NOW)
+    assert record["grade"] in {"A", "B"}
+    assert record["grade_ecitizen"] is None, "its own accounts were not listened to"
+
+
+def test_planned_maintenance_is_shown_as_planned(both: Store) -> None:
+    put_all(both, usual(9))
+    put_all(both, storm())
+    told = {
+        "at": "2026-03-04T12:00:00+03:00",
+        "office": "Directorate of eCitizen",
+        "status": "maintenance",
+        "text": "planned",
+    }
+    both.add_official([parse_official(told | {"from": "2026-03-05T08:55:00+03:00", "to": "2026-03-05T11:30:00+03:00"})])
+    replay(both.engine, NOW)
+    assert [record["planned"] for record in records(both.engine, NOW)] == [True]
+
+
+def test_a_rumour_has_its_own_notice_with_the_denial_beside_it(both: Store) -> None:
+    put_all(both, usual(10))
+    rumour = [
+        (nairobi("2026-03-02 10:00") + timedelta(hours=n), f"r{n}", f"they stole it all {'abcdefgh'[n]}")
+        for n in range(8)
+    ]
+    put_all(both, rumour, kind="rumour")
+    put_all(both, [(nairobi("2026-02-25 10:00"), "r99", "somebody hacked it")], kind="rumour")
+    both.add_official(
+        [
+            parse_official(
+                {
+                    "at": "2026-03-03",
+                    "precision": "day",
+                    "office": "Auditor-General",
+                    "status": "denial",
+                    "text": "misleading",
+                }
+            )
+        ]
+    )
+    [found] = find_rumours(both.engine, NOW)
+    assert found.started_at == nairobi("2026-03-02 10:00")
+    assert found.raised_at == nairobi("2026-03-02 14:00"), "the fifth person of a day"
+    replay(both.engine, NOW)
+    assert records(both.engine, NOW) == []
+    [record] = records(both.engine, NOW, lane="rumour")
+    assert record["people"] == 8
+    assert [step["office"] for step in record["denials"]] == ["Auditor-General"]
+
+
+def test_two_services_on_one_store_raise_an_incident_once(both: Store) -> None:
+    put_all(both, usual(11))
+    put_all(both, storm())
+    first, second = Finder(both.engine), Finder(both.engine)
+    assert len(keep(both.engine, first.find(NOW), NOW)) == 1
+    assert keep(both.engine, second.find(NOW), NOW) == []
+
+
+def test_a_persons_word_is_kept_and_the_newest_verdict_counts(both: Store) -> None:
+    put_all(both, usual(12))
+    put_all(both, storm())
+    replay(both.engine, NOW)
+    [record] = records(both.engine, NOW)
+    both.note_incident(record["id"], "desk 1", "dismissed", "a joke? call 0712345678")
+    both.note_incident(record["id"], "desk 2", "confirmed")
+    both.note_incident(record["id"], "desk 2", note="the bank confirms")
+    [record] = records(both.engine, NOW)
+    assert record["verdict"] == "confirmed"
+    assert [each["note"] for each in record["notes"]] == ["a joke? call <PHONE>", None, "the bank confirms"]
+    assert all(each["who"].startswith("p:") for each in record["notes"])
+    for wrong in (
+        {"incident": 99, "who": "a", "verdict": "confirmed"},
+        {"incident": record["id"], "who": " ", "note": "x"},
+    ):
+        with pytest.raises(InputError):
+            both.note_incident(**wrong)
+    with pytest.raises(InputError, match="verdict"):
+        both.note_incident(record["id"], "a", "maybe")
+    with pytest.raises(InputError, match="nothing is said"):
+        both.note_incident(record["id"], "a")
+
+
+def test_samples_are_of_different_people_and_words(both: Store) -> None:
+    put_all(both, [*storm(20), *[(STORM, f"c{n}", "cannot log in aaa kkkk") for n in range(9)]])
+    with both.engine.connect() as connection:
+        from dashboard.record import _posts
+
+        posts = _posts(connection, "complaint", STORM, NOW)
+    taken = diverse(posts, 3)
+    assert len({post.person for post in taken}) == len({post.copy for post in taken}) == 3
+    assert diverse([], 3) == []
+
+
+def test_the_verb_finds_and_lists_and_an_empty_store_says_so(store: Store, tracker: Tracker) -> None:
+    done = tracker("incidents")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "no incident" in done.stderr
+    assert json.loads(tracker("incidents", "--json").stdout) == []
+    store.activate_model(MODEL, "0" * 64)
+    listen(store, "2026-02-19 00:00", "2026-03-06 20:00")
+    put_all(store, usual(13))
+    put_all(store, storm())
+    done = tracker("incidents")
+    assert done.returncode == 0, done.stderr
+    assert "Thu 05 Mar 2026 09:" in done.stdout
+    assert "EAT" in done.stdout
+    [found] = json.loads(tracker("incidents", "--json").stdout)
+    assert (found["state"], found["people"]) == ("quiet", 60)
+    assert tracker("incidents", "confirm", "1", "--who", "desk").returncode == 0
+    assert tracker("incidents", "note", "1", "seen", "--who", "desk").returncode == 0
+    assert json.loads(tracker("incidents", "--json").stdout)[0]["verdict"] == "confirmed"
+    assert json.loads(tracker("incidents", "--to", "2026-03-01", "--json").stdout) == []
+    assert len(json.loads(tracker("incidents", "--from", "2026-03-05", "--json").stdout)) == 1
+    wrong = tracker("incidents", "dismiss", "7", "--who", "desk")
+    assert (wrong.returncode, "no incident 7" in wrong.stderr) == (2, True)
+    assert tracker("incidents", "--lane", "x").returncode == 2
