@@ -117,7 +117,7 @@ class _HttpServer(ThreadingHTTPServer):
 class Platform:
     """A threaded server on 127.0.0.1, at its root and under /gateway; use it in a `with` block."""
 
-    lists: tuple[str, ...] = ()  # parameters that come more than once
+    repeated: tuple[str, ...] = ()  # parameters that come more than once
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
@@ -187,7 +187,7 @@ class Platform:
     ) -> tuple[int, dict[str, str], bytes, Fault | None]:
         parts = urlsplit(target.removeprefix("/gateway"))
         given = parse_qs(f"{parts.query}&{form}", keep_blank_values=True)
-        parameters = {name: " ".join(values) if name in self.lists else values[-1] for name, values in given.items()}
+        parameters = {name: " ".join(values) if name in self.repeated else values[-1] for name, values in given.items()}
         if self.reads(parts.path):
             with self._changed:
                 self.requests.append((parts.path, parameters))
