@@ -106,7 +106,7 @@ class XCompliance(Platform):
 class AppView(Platform):
     """Bluesky's posts by address."""
 
-    ROUTE, lists = "/xrpc/app.bsky.feed.getPosts", ("uris",)
+    ROUTE, repeated = "/xrpc/app.bsky.feed.getPosts", ("uris",)
 
     def __init__(self, now: Callable[[], datetime], uris: Iterable[str] = ()) -> None:
         super().__init__(now)

@@ -121,7 +121,7 @@ class _HttpServer(ThreadingHTTPServer):
 class Platform:
     """A threaded server on 127.0.0.1, at its root and under /gateway; use it in a `with` block."""
 
-    lists: tuple[str, ...] = ()  # parameters that come more than once
+    repeated: tuple[str, ...] = ()  # parameters that come more than once
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
@@ -196,7 +196,7 @@ class Platform:
         parts = urlsplit(target.removeprefix("/gateway"))
         query = parts.query if form.startswith("{") else f"{parts.query}&{form}"
         given = parse_qs(query, keep_blank_values=True) | ({"json": [form]} if form.startswith("{") else {})
-        parameters = {name: " ".join(values) if name in self.lists else values[-1] for name, values in given.items()}
+        parameters = {name: " ".join(values) if name in self.repeated else values[-1] for name, values in given.items()}
         if self.reads(parts.path):
             with self._changed:
                 self.requests.append((parts.path, parameters))
