@@ -11,6 +11,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from faults import (
     XPages,
 )
 from feed_server import Item, NewsSite
-from jetstream import Jetstream, about, disturbed, living, moment, post, traffic, uri
+from jetstream import ABOUT, Jetstream, about, disturbed, identity, living, moment, post, traffic, uri
 from mastodon_server import MastodonInstance, Toot
 from platforms import (
     REDDIT_ID,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from collecting import Collecting, Ending
+    from sqlalchemy import Engine
 
 KEY = "a key of the campaign, nobody's secret"
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -82,6 +84,7 @@ class Scene:
     pages: Pages | None = None
     stale_walk = timedelta(0)  # a walk that was cut off so shortly ago goes on, and reads nothing newer
     lag = timedelta(0)  # so much of the newest time is left to the next walk
+    bursts = (1, 20, 60, 160)  # how many posts come between two runs
     downtime = 9 * DAY  # longer than the platform reaches back
 
     def __init__(self, draw: random.Random, clock: Clock, plan: Plan) -> None:
@@ -267,6 +270,7 @@ class RedditScene(Scene):
 
 class MastodonScene(Scene):
     source, pages = "mastodon", MastodonPages()
+    bursts = (1, 8, 20, 50)  # its client takes milliseconds a post
     stale_walk = 5 * MINUTE
     downtime = 5 * HOUR
 
@@ -274,9 +278,9 @@ class MastodonScene(Scene):
         self.instances = [
             MastodonInstance(lambda: self.clock.at, host=host) for host in ("jamii.example", "nyingine.example")
         ]
-        most = self.draw.choice([7, 15, 40])
+        most = self.draw.choice([4, 9, 40])
         for instance in self.instances:
-            instance.most, instance.plan, instance.lists = most, self.plan, 120
+            instance.most, instance.plan, instance.lists = most, self.plan, 40
             for kind in ("#ecitizen", "public"):
                 self.posts[self._stream(instance, kind)] = {}
         return list(self.instances)
@@ -491,7 +495,7 @@ class BlueskyScene(Scene):
     def disturb(self) -> None:
         self.clock.at += SECOND
         self.number += 1
-        self._pass([post(self.clock.at, f"{SAYINGS[0]} (in between {self.number})", f"m{self.number}")])
+        self._pass([post(self.clock.at, f"{ABOUT[0]} (in between {self.number})", f"m{self.number}")])
 
     def change_one(self) -> None:
         pass  # the traffic deletes by itself
@@ -507,6 +511,8 @@ class BlueskyScene(Scene):
         return LONG_AGO
 
     def breathe(self) -> None:
+        # The network is never silent: what comes back after a break overlaps with what was read before it.
+        self.stream.publish(identity(self.clock.at - number * SECOND) for number in range(8, -1, -1))
         self.stream.mend()
         self.stream.fail(*self.plan.connection_faults(len(self.stream.events)))
 
@@ -577,10 +583,9 @@ class Stored:
         return {id_ for id_, _, _ in self.posts}
 
 
-def read(url: str, source: str) -> Stored:
+def read(engine: Engine, source: str) -> Stored:
     """What is stored. Raises where the database is damaged."""
     posts, coverage, cursors = tables.posts, tables.coverage, tables.cursors
-    engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             assert connection.execute(text("PRAGMA quick_check")).scalar() == "ok"
@@ -604,6 +609,9 @@ def place(cursor: Any) -> datetime | None:
     if "time_us" in cursor:
         return moment(cursor["time_us"])
     return datetime.fromisoformat(cursor["floor"]) if "floor" in cursor else None
+
+
+redacted = lru_cache(100_000)(redact)
 
 
 def seconds(spans: Spans) -> str:
@@ -635,9 +643,10 @@ class Run:
     def __init__(self, source: str, seed: int, collecting: Collecting, url: str) -> None:
         self.draw = random.Random(seed)
         self.collecting, self.url = collecting, url
+        self.engine = create_engine(url, poolclass=NullPool)
         self.clock = Clock(datetime(2026, 3, 6, 17, 0, tzinfo=UTC))
         kind = self.draw.choice(SCENES[source])
-        rate = self.draw.choice([0.0, 0.1, 0.3, 0.5])
+        rate = self.draw.choice([0.0, 0.2, 0.4, 0.6])
         self.patience_seconds = 0.25
         self.plan = Plan(self.draw.randrange(10**9), rate, kind.pages, 2 * self.patience_seconds)
         self.scene = kind(self.draw, self.clock, self.plan)
@@ -657,13 +666,13 @@ class Run:
             self._required = {stream: set() for stream in scene.posts}
             self._may_lack = {stream: [] for stream in scene.posts}
             self._reached = dict.fromkeys(scene.posts, LONG_AGO)
-            scene.publish(draw.randint(1, 90), clock.at - draw.choice([HOUR, DAY, 6 * DAY]))
+            scene.publish(draw.randint(1, scene.bursts[2]), clock.at - draw.choice([HOUR, DAY, 6 * DAY]))
             for number in range(draw.randint(2, 5)):
                 self._collect(kill=number == 0 or draw.random() < 0.7)
                 self.check()
                 before = clock.at
                 clock.at += draw.choice([SECOND, 3 * MINUTE, HOUR, HOUR, scene.downtime])
-                scene.publish(draw.choice([1, 20, 60, 160]), before)
+                scene.publish(draw.choice(scene.bursts), before)
                 for _ in range(draw.choice([0, 1, 2])):
                     scene.change_one()
             scene.mend()
@@ -685,7 +694,7 @@ class Run:
     def _collect(self, *, kill: bool) -> Ending:
         scene, plan, clock = self.scene, self.plan, self.clock
         scene.breathe()
-        kept = read(self.url, scene.source).cursors
+        kept = read(self.engine, scene.source).cursors
         begun = clock.at
         # What a walk that goes on has above it is left to the next one.
         since = {
@@ -700,7 +709,7 @@ class Run:
         scene.looked_at = begun
         rate = 0.005 if scene.source == "bluesky" else 0.08
         plan.on_request = lambda: scene.disturb() if plan.rate and plan.draw_from.random() < rate else None
-        before = plan.requests
+        before, empty_before = plan.requests, plan.injected["empty"]
         job = {
             "source": scene.source,
             "settings": {"database_url": self.url, "pseudonym_key": KEY} | scene.settings(),
@@ -710,9 +719,9 @@ class Run:
         }
         self.collecting.start(job)
         if kill:
-            after = self.draw.choice([0, self.draw.randint(1, 4), self.draw.randint(1, 12)])
+            after = self.draw.choice([0, 1, 1, self.draw.randint(1, 4), self.draw.randint(1, 4), self.draw.randint(1, 12)])
             plan.await_requests(before + after, self.collecting.is_over)
-            time.sleep(self.draw.uniform(0, 0.03))
+            time.sleep(self.draw.uniform(0, 0.03 if after else 0.15))
             self.collecting.kill()
         ending = self.collecting.end()
         plan.on_request = lambda: None
@@ -724,7 +733,7 @@ class Run:
         for stream in scene.posts:
             now_reaches = scene.reach(stream)
             self._reached[stream] = max(self._reached[stream], now_reaches)
-            if ending.outcome == "done" and not scene.is_closed(stream):
+            if ending.outcome == "done" and plan.injected["empty"] == empty_before and not scene.is_closed(stream):
                 self._required[stream] |= {each.id for each in there[stream] if not each.gone and each.at > now_reaches}
                 self._may_lack[stream].append((scene.read_to.get(stream, LONG_AGO), self._reached[stream]))
                 scene.read_to[stream] = since[stream] - scene.lag
@@ -744,10 +753,12 @@ class Run:
            that is behind, a post from another server), until a run has been read to its end.
         2. No phantom: each stored post was served whole, in the words and at the time of one of its versions. No text twice.
         3. After a run that ended `done`, each post that the platform listed from its beginning to its end is stored, and stays.
+           Left out: a run that was told there is nothing, which proves nothing and is asked again by the next one; a
+           timeline that was refused, which is left alone for a day.
         4. A gap is where nothing could be read: between the last run that was read to its end and the time before which the
            platform listed nothing any more.
         """
-        stored, scene = read(self.url, self.scene.source), self.scene
+        stored, scene = read(self.engine, self.scene.source), self.scene
         ids, known = stored.ids, scene.everything()
         edits = {each.was for each in known.values() if each.was and each.id in ids}
         for stream, posts in scene.posts.items():
@@ -787,7 +798,7 @@ class Run:
             for id_, at, words in stored.posts
             if id_ in known
             and not any(
-                redact(version) == words and abs(at - written) <= SECOND for written, version in known[id_].versions
+                redacted(version) == words and abs(at - written) <= SECOND for written, version in known[id_].versions
             )
         ]
         if wrong:
@@ -804,12 +815,13 @@ class Run:
         """What must be true once all was read, beside `check`.
 
         5. From the first look to the last, all time is either looked at or a gap.
-        6. A post that is there and not stored is in a gap, or older than the first look.
+        6. A post that is there and not stored is in a gap, or older than the first look, or it was listed after its time had
+           been looked at and pushed out of the list again before a run was read to its end.
         7. What a platform said was deleted (Bluesky alone says so) is not stored, unless it said so in a gap: then it was
            never told. Elsewhere a post that was read before it was deleted stays, until `comply` asks; one that was deleted
            before it was read was never there.
         """
-        stored, scene = read(self.url, self.scene.source), self.scene
+        stored, scene = read(self.engine, self.scene.source), self.scene
         ids = stored.ids
         edits = {each.was for each in scene.everything().values() if each.was and each.id in ids}
         for stream, posts in scene.posts.items():
@@ -827,6 +839,7 @@ class Run:
                 each
                 for each in posts.values()
                 if not each.gone
+                and not each.late
                 and each.id not in ids | edits
                 and not (each.was and each.was in ids)
                 and each.at > whole[0][0]

@@ -260,12 +260,12 @@ class Jetstream:
                 else:
                     self._break(connection, fault.how, line)
                     return
-            connection.send(line)
             if self.plan is not None:
                 if number % 20 == 0:
                     self.plan.tick()
                 if isinstance(event, dict) and isinstance(event.get("commit"), dict) and about(event):
                     self.plan.note_event(uri(event))
+            connection.send(line)
 
     def _passing(self, cursor: int) -> Iterator[Any]:
         """From the cursor on, then the others as they come; in between something always passes."""

@@ -120,10 +120,13 @@ class Search:
         if settled:
             walk["newest_id"] = str(max(*settled, int(walk.get("newest_id", 0))))
         next_token = (answer.get("meta") or {}).get("next_token")
+        if ids and min(ids) >= int(walk.get("until_id", max(ids) + 1)):
+            # Wherever its token leads, what was asked for has not been read.
+            raise TemporaryFailure("x gave a page that was read before")
         if not next_token:
             spans.append(Span(floor, looked_to))
             return self._finished(walk, top, now, [*found, *broken], spans, cost)
-        if ids and min(ids) < int(walk.get("until_id", max(ids) + 1)):
+        if ids:
             walk["until_id"] = str(min(ids))
             walk.pop("next_token", None)
             looked_from = max(floor, snowflake_time(walk["until_id"]))
