@@ -270,7 +270,7 @@ class RedditScene(Scene):
 
 class MastodonScene(Scene):
     source, pages = "mastodon", MastodonPages()
-    bursts = (1, 8, 20, 50)  # its client takes milliseconds a post
+    bursts = (1, 6, 12, 30)  # its client takes milliseconds a post
     stale_walk = 5 * MINUTE
     downtime = 5 * HOUR
 
@@ -280,7 +280,7 @@ class MastodonScene(Scene):
         ]
         most = self.draw.choice([4, 9, 40])
         for instance in self.instances:
-            instance.most, instance.plan, instance.lists = most, self.plan, 40
+            instance.most, instance.plan, instance.lists = most, self.plan, 25
             for kind in ("#ecitizen", "public"):
                 self.posts[self._stream(instance, kind)] = {}
         return list(self.instances)
