@@ -141,6 +141,21 @@ class RedditPages(Pages):
     def more(self, post: Any) -> Any:
         return self._with(post, new_field=_NEW_FIELD)
 
+    def empty(self, platform: Platform) -> Fault:
+        """Of the first page, which then names a next one or none."""
+        emptied = super().empty(platform).edit
+        assert emptied is not None
+
+        def edit(content: Any) -> bytes:
+            whole = emptied(content)
+            if whole == _bytes(content) or len(platform.requests) % 2:
+                return whole
+            answer = json.loads(whole)
+            answer["data"]["after"] = None
+            return json.dumps(answer).encode()
+
+        return edited(edit)
+
     def back(self, content: bytes, before: list[list[Any]]) -> bytes:
         answer = json.loads(content)
         if not answer["data"]["after"]:

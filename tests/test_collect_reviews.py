@@ -302,6 +302,19 @@ def test_a_store_that_leads_in_a_circle_fails_and_claims_nothing(clock: Clock, t
         reading.store.close()
 
 
+def test_a_first_answer_without_reviews_does_not_make_a_cut_off_list_all_there_is(clock: Clock, tmp_path: Path) -> None:
+    with PlayStore(clock.now) as store:
+        reading = reading_of(store, clock, tmp_path)
+        reading.run()
+        clock.at += DAY
+        written = reviews(90, clock.at, timedelta(minutes=10))
+        store.publish(written)
+        store.most, store.lists = 20, 50
+        assert reading.run().new == 50
+        assert reading.coverage(stream(store), gaps=True) == [(NOW, written[49].at)]
+        reading.store.close()
+
+
 def test_a_walk_has_an_end(clock: Clock, tmp_path: Path) -> None:
     with PlayStore(clock.now, reviews(5 * source.MAX_PAGES + 50, NOW)) as store:
         store.most = 5

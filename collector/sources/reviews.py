@@ -90,8 +90,8 @@ class _Listing:
         looked_from = max(seen_to, top - REACH)
         if floor is None:
             return Page(found, [Span(looked_from, top)], cursor)
-        # Where nothing was listed before, what is listed now is all there is.
-        if looked_from <= floor or (not listed_before and after is None):
+        # Where nothing was listed before, one page holds all there is; of more, the answer without any was a mistake.
+        if looked_from <= floor or (not listed_before and pages - (not times) < 2):
             return Page(found, [Span(floor, top)], cursor)
         gap = Span(floor, looked_from, "further back than the newest reviews that the store lists")
         return Page(found, [Span(looked_from, top), gap], cursor)
