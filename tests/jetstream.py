@@ -20,6 +20,7 @@ from websockets.sync.server import Server, ServerConnection, serve
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from faults import Plan
     from websockets.http11 import Request, Response
 
 POST = "app.bsky.feed.post"
@@ -167,6 +168,7 @@ class Jetstream:
 
     def __init__(self, now: Callable[[], datetime], events: Iterable[dict[str, Any]] = ()) -> None:
         self.now = now
+        self.plan: Plan | None = None  # which counts the events, and keeps what was sent
         self.events: list[dict[str, Any]] = list(events)
         self.quiet = False
         self.kept = KEPT
@@ -269,6 +271,11 @@ class Jetstream:
                 else:
                     self._break(connection, fault.how, line)
                     return
+            if self.plan is not None:
+                if number % 20 == 0:
+                    self.plan.tick()
+                if isinstance(event, dict) and isinstance(event.get("commit"), dict) and about(event):
+                    self.plan.note_event(uri(event))
             connection.send(line)
 
     def _passing(self, cursor: int) -> Iterator[Any]:

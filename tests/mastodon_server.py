@@ -72,6 +72,14 @@ class MastodonInstance(Platform):
                 number += 1
             self.posts[number] = post
 
+    def delete(self, gone: Toot) -> None:
+        """From now on this is not listed."""
+        self.posts = {number: post for number, post in self.posts.items() if post.uri != gone.uri}
+
+    def edit(self, changed: Toot) -> None:
+        """The text of a post is another from now on."""
+        self.posts = {number: changed if post.uri == changed.uri else post for number, post in self.posts.items()}
+
     def listed(self, tag: str | None) -> list[tuple[int, Toot]]:
         """A timeline as it stands, newest first."""
         wanted = [

@@ -9,8 +9,10 @@ import base64
 import gzip
 import html
 import json
+import os
 import random
 import socket
+import struct
 import threading
 import time
 from bisect import bisect_left
@@ -30,6 +32,8 @@ from data.store import Store, open_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import ModuleType
+
+    from faults import Plan
 
     from data.settings import Settings
     from data.store import RunRecord
@@ -74,6 +78,8 @@ class Fault:
     body: bytes | None = None  # None: the platform's own words for the status
     drop: bool = False
     truncate: bool = False
+    reset: bool = False
+    stall_seconds: float = 0.0  # of silence, and then the connection is dropped
     edit: Callable[[Any], Any] | None = None
     path: str = ""
 
@@ -125,6 +131,7 @@ class Platform:
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
+        self.plan: Plan | None = None  # what goes wrong by itself, beside what `fail` asks for
         self.requests: list[tuple[str, dict[str, str]]] = []  # the path and parameters of each reading request
         self.delay_seconds = 0.0
         self.last_pages = 0  # answers that named no next page
@@ -204,6 +211,8 @@ class Platform:
         if self.delay_seconds:
             time.sleep(self.delay_seconds)
         fault = self._fault(parts.path)
+        if fault is None and self.plan is not None:
+            fault = self.plan.draw(self, parts.path)
         if fault is not None and (fault.body is not None or fault.status != 200):
             content = _bytes(self.error_body(fault.status)) if fault.body is None else fault.body
             return fault.status, self.extra_headers() | fault.headers, content, fault
@@ -212,7 +221,7 @@ class Platform:
         except _Answer as answer:
             code, content = answer.code, answer.content
             self.refused += 1
-        if fault is not None and fault.edit is not None:
+        if fault is not None and fault.edit is not None and code == 200:
             content = fault.edit(content)
         return code, self.extra_headers(), _bytes(content), fault
 
@@ -247,10 +256,18 @@ class Platform:
                         self.end_headers()
                     return
                 code, headers, content, fault = platform._reply(self.command, self.path, self.headers, form)
-                if fault is not None and fault.drop:
+                if fault is not None and (fault.drop or fault.reset or fault.stall_seconds):
+                    time.sleep(fault.stall_seconds)
                     self.close_connection = True
-                    self.connection.shutdown(socket.SHUT_RDWR)
+                    if fault.reset:
+                        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        os.close(self.connection.detach())  # at once, or shutdown() would say a polite good-bye first
+                    else:
+                        self.connection.shutdown(socket.SHUT_RDWR)
                     return
+                is_whole = code == 200 and not (fault is not None and fault.truncate)
+                if platform.plan is not None and is_whole and platform.reads(urlsplit(self.path).path):
+                    platform.plan.note(content)
                 headers = {"Content-Type": "application/json; charset=utf-8"} | headers
                 if content and "gzip" in self.headers.get("Accept-Encoding", ""):
                     content = gzip.compress(content, 1)
@@ -328,6 +345,7 @@ class XPlatform(Platform):
         self.billed_posts: Counter[str] = Counter()
         self._billed: set[tuple[str, str, int | str]] = set()
         self.counts_asked = 0
+        self.most = 100  # posts on a page, however many are asked for
         self._tokens: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {}
         self._count_tokens: dict[str, datetime] = {}
 
@@ -375,6 +393,7 @@ class XPlatform(Platform):
         most = self._number(parameters, "max_results", "10", 10, 500 if path == self.ALL else 100)
         lowest, highest = self._bounds(parameters, REACH_OF_ALL if path == self.ALL else X_REACH)
         found = sorted((post for post in self.posts.values() if lowest < post.id < highest), key=lambda post: -post.id)
+        most = min(most, self.most)
         page, rest = found[:most], found[most:]
         answer: dict[str, Any] = {"meta": {"result_count": len(page)}}
         if page:
@@ -557,12 +576,20 @@ class RedditPlatform(Platform):
     def __init__(self, now: Callable[[], datetime], items: Iterable[RedditItem] = ()) -> None:
         super().__init__(now)
         self.items = list(items)
+        self.lists = REDDIT_REACH
+        self.most = 100  # items on a page
         self.vague_end = False  # whether a full page names a next one even where nothing follows
+        self._gone: dict[str | None, datetime] = {}  # by name; a listing goes on after one of them, too
         self._access_token = base64.b64encode(random.randbytes(9)).decode()
 
     def publish(self, items: Iterable[RedditItem]) -> None:
         """From now on these are listed, too."""
         self.items += items
+
+    def delete(self, gone: RedditItem) -> None:
+        """From now on this is not listed."""
+        self._gone[gone.name] = gone.at
+        self.items = [item for item in self.items if item is not gone]
 
     def reads(self, path: str) -> bool:
         return path != self.TOKEN
@@ -591,11 +618,13 @@ class RedditPlatform(Platform):
         if is_search and (parameters.get("sort") != "new" or not parameters.get("q")):
             raise _Answer(400, self.error_body(400))
         listed = [item for item in self.items if (item.title is not None) == is_search]
-        listed = sorted(listed, key=lambda item: item.at, reverse=True)[:REDDIT_REACH]
+        listed = sorted(listed, key=lambda item: item.at, reverse=True)[: self.lists]
         names = [item.name for item in listed]
         after = parameters.get("after")
         begin = names.index(after) + 1 if after in names else 0 if after is None else len(names)
-        page = listed[begin : begin + min(int(parameters.get("limit", 25)), 100)]
+        if after in self._gone:
+            begin = sum(item.at >= self._gone[after] for item in listed)
+        page = listed[begin : begin + min(int(parameters.get("limit", 25)), self.most)]
         more = begin + len(page) < len(listed)
         self.last_pages += not more
         more = more or (self.vague_end and len(page) == 100)

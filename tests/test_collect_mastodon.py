@@ -370,10 +370,12 @@ def test_a_post_that_is_gone_was_the_mark_of_the_last_walk_and_nothing_is_lost(
     assert (run.outcome, run.new, run.gaps) == ("done", 90, 0)
 
 
+@pytest.mark.parametrize("count", [200, 2], ids=["an old timeline", "a timeline younger than what may come late"])
 def test_a_post_that_comes_late_from_another_server_is_read_all_the_same(
-    reading: Reading, instance: MastodonInstance, clock: Clock
+    reading: Reading, instance: MastodonInstance, clock: Clock, count: int
 ) -> None:
-    instance.publish(of_tag(toots(200, NOW - MINUTE, 10 * MINUTE)))
+    instance.most = 2 if count == 2 else 40
+    instance.publish(of_tag(toots(count, NOW - MINUTE, 10 * MINUTE)))
     reading.run()
     clock.at += HOUR
     instance.publish([Toot(99_999, NOW - 20 * HOUR, "eCitizen", host="polepole.example")])

@@ -223,6 +223,40 @@ def test_a_walk_that_was_stopped_begins_again_at_the_top_and_nothing_is_lost(
     assert reading.coverage("search", gaps=True) == []
 
 
+def test_a_first_walk_that_was_cut_off_counts_as_looked_at_only_where_it_is_read_again(
+    reading: Reading, platform: RedditPlatform, clock: Clock
+) -> None:
+    platform.lists = 150
+    platform.publish(submissions(150, NOW - MINUTE))
+    assert reading.run(stop_after=1) is None
+    clock.at += 50 * HOUR
+    flood = submissions(300, clock.at - MINUTE, MINUTE, seed=1)
+    platform.publish(flood)
+    assert reading.run().outcome == "done"
+    assert reading.coverage("search") == [(flood[149].at, clock.at)]
+
+
+@pytest.mark.parametrize("leads_on", [True, False])
+def test_an_empty_listing_where_there_was_something_before_proves_nothing(
+    reading: Reading, platform: RedditPlatform, clock: Clock, leads_on: bool
+) -> None:
+    def empty(answer: dict) -> dict:
+        answer["data"] |= {"children": []} | ({} if leads_on else {"after": None})
+        return answer
+
+    platform.publish(submissions(130, NOW - MINUTE))
+    reading.run()
+    clock.at += HOUR
+    platform.publish(submissions(120, clock.at - MINUTE, timedelta(seconds=5), seed=1))
+    platform.fail(edited(empty, path=SEARCH))
+    reading.run()
+    assert_nothing_claimed_unread(reading, platform)
+    clock.at += HOUR
+    assert reading.run().outcome == "done"
+    assert_all_stored(reading, platform)
+    assert reading.coverage("search", gaps=True) == []
+
+
 def _without(field: str) -> Callable[[dict], dict]:
     def change(answer: dict) -> dict:
         del answer["data"]["children"][3]["data"][field]

@@ -293,14 +293,57 @@ def test_a_review_of_apple_with_odd_fields_costs_no_other(clock: Clock, tmp_path
         reading.store.close()
 
 
-def test_a_store_that_leads_in_a_circle_is_left(clock: Clock, tmp_path: Path) -> None:
+def test_a_store_that_leads_in_a_circle_fails_and_claims_nothing(clock: Clock, tmp_path: Path) -> None:
     tokens = itertools.cycle([b"token-1", b"token-2"])
     with PlayStore(clock.now, reviews(60, NOW)) as store:
         store.most = 5
-        store.fail(*[edited(lambda answer: re.sub(rb"token-\d+", next(tokens), answer))] * (source.MAX_PAGES + 1))
+        store.fail(*[edited(lambda answer: re.sub(rb"token-\d+", next(tokens), answer))] * source.MAX_PAGES)
+        reading = reading_of(store, clock, tmp_path)
+        run = reading.run()
+        assert (run.outcome, run.gaps, reading.coverage(stream(store))) == ("failed", 0, [])
+        assert run.requests < 20
+        reading.store.close()
+
+
+def test_a_first_answer_without_reviews_does_not_make_a_cut_off_list_all_there_is(clock: Clock, tmp_path: Path) -> None:
+    with PlayStore(clock.now) as store:
+        reading = reading_of(store, clock, tmp_path)
+        reading.run()
+        clock.at += DAY
+        written = reviews(90, clock.at, timedelta(minutes=10))
+        store.publish(written)
+        store.most, store.lists = 20, 50
+        assert reading.run().new == 50
+        assert reading.coverage(stream(store), gaps=True) == [(NOW, written[49].at)]
+        reading.store.close()
+
+
+def test_a_walk_has_an_end(clock: Clock, tmp_path: Path) -> None:
+    with PlayStore(clock.now, reviews(5 * source.MAX_PAGES + 50, NOW)) as store:
+        store.most = 5
         reading = reading_of(store, clock, tmp_path)
         assert reading.run().requests == source.MAX_PAGES + 1  # the last for the other language
         reading.store.close()
+
+
+def test_a_page_that_was_read_before_is_asked_again(reading: Reading, store: ReviewStore) -> None:
+    store.publish(reviews(120, NOW))
+    pages: list[Any] = []
+
+    def keep(answer: Any) -> Any:
+        pages.append(answer)
+        return answer
+
+    def again(answer: Any) -> Any:
+        """The first page, and the way on from the second."""
+        if isinstance(answer, dict):
+            return pages[0]
+        token, *_ = re.findall(rb"token-\d+", answer)
+        return re.sub(rb"token-\d+", token, pages[0])
+
+    store.fail(edited(keep), edited(again))
+    run = reading.run()
+    assert (run.outcome, run.new, len(reading.waits)) == ("done", 120, 1)
 
 
 def _swap(lists: list[Any], seed: int) -> list[Any]:

@@ -426,6 +426,18 @@ def test_the_same_empty_page_for_ever_ends_the_run_and_claims_nothing(reading: R
     reading.assert_nothing_claimed_unread("search", served(platform))
 
 
+@pytest.mark.parametrize("total", [250, 150], ids=["with a way on", "as the last page"])
+def test_a_page_that_was_read_before_leads_past_nothing(reading: Reading, platform: XPlatform, total: int) -> None:
+    posts = x_posts(total, NOW - MINUTE)
+    platform.publish(posts)
+    assert reading.run(stop_after=1) is None
+    again = [{"id": str(each.id), "text": each.text} for each in posts[:100]]
+    platform.fail(edited(lambda answer: answer | {"data": again}))
+    run = reading.run()
+    assert (run.outcome, len(reading.waits)) == ("done", 1)
+    assert_all_stored(reading, platform)
+
+
 FAULTS = [status(503), status(429), status(401), status(402), status(400), DROPPED, TRUNCATED, HTML, LIST, NO_ID]
 
 

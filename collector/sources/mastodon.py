@@ -43,6 +43,7 @@ HASHTAG_REACH, PUBLIC_REACH = timedelta(days=30), timedelta(hours=2)
 HASHTAG_OVERLAP, PUBLIC_OVERLAP = timedelta(days=1), timedelta(minutes=10)
 # A walk that was cut off longer ago than this is finished first, and another follows at once.
 STALE_WALK = timedelta(minutes=5)
+BELOW_ALL = "0"  # an id that no post has
 CLOSED_FOR = timedelta(days=1)  # then a timeline that needs a login is asked again
 _STATUS_URI = re.compile(r"https?://([^/]+)/(?:ap/)?users/[^/]+/statuses/(\w+)")
 
@@ -171,8 +172,8 @@ class Timeline:
     """A timeline of an instance, newest first, down to where the last walk began.
 
     The kept cursor is `{"floor", "anchor", "top", "max_id", "seen_to", "settled"}`: the walk ends at the post `anchor`, began at
-    the time `top`, and has come to `max_id`, written at `seen_to`; `settled` is the anchor of the next walk. Between walks only
-    floor and anchor. A public timeline that needs a login adds `closed_at`.
+    the time `top`, and has come to `max_id`, written at `seen_to`; `settled` is the anchor of the next walk, the newest post that
+    none can come in below. Between walks only floor and anchor. A public timeline that needs a login adds `closed_at`.
     """
 
     source = NAME
@@ -247,7 +248,8 @@ class Timeline:
         self, walk: dict[str, Any], top: datetime, now: datetime, found: list[Any], spans: list[Span]
     ) -> Page:
         cursor = {"floor": top.isoformat()}
-        anchor = walk.get("settled") or walk.get("anchor") or walk.get("max_id")
+        # Where all that is listed is so new that posts may still come in below it, the next walk goes to the end, too.
+        anchor = walk.get("settled") or walk.get("anchor") or (BELOW_ALL if "max_id" in walk else None)
         if anchor:
             cursor["anchor"] = anchor
         return Page(found, spans, cursor, cursor if now - top > STALE_WALK else None)

@@ -93,7 +93,7 @@ def compile_query(terms: Sequence[str], exclusions: Sequence[str] = ()) -> str:
 class Listing:
     """A listing, newest first, read down to where the last walk began.
 
-    The kept cursor is `{"floor": TIME}` and moves only when a walk is done: Reddit's pages cost nothing and shift while
+    The kept cursor is `{"floor": TIME, "listed": BOOL}` and moves only when a walk is done: Reddit's pages cost nothing and shift while
     they are read, so a walk that was cut off begins again at the top.
     """
 
@@ -117,13 +117,16 @@ class Listing:
         seen_to = datetime.fromisoformat(state["oldest"]) if "oldest" in state else top
         oldest = min([*times, seen_to])
         found = [record(item, escaped=False) for item in items if self._is_wanted(item)]
-        if after is not None and after == state.get("after"):
-            raise TemporaryFailure("reddit gave the same page twice")
+        if after is not None and (after == state.get("after") or not items):
+            raise TemporaryFailure("reddit gave the same page twice, or an empty one that is not the last")
+        if not items and "after" not in state and state.get("listed"):
+            return Page([])  # it listed something before: this proves nothing
+        listed = state.get("listed", False) or bool(items)
         if after is not None and (floor is None or oldest > floor):
-            following = {"top": top.isoformat(), "after": after, "oldest": oldest.isoformat()}
+            following = {"top": top.isoformat(), "after": after, "oldest": oldest.isoformat(), "listed": listed}
             following |= {"floor": floor.isoformat()} if floor else {}
-            return Page(found, [Span(oldest, top)], None, following)
-        cursor = {"floor": top.isoformat()}
+            return Page(found, [], None, following)  # what a walk looked at is known at its end
+        cursor = {"floor": top.isoformat(), "listed": listed}
         if floor is None:
             return Page(found, [Span(oldest, top)], cursor)
         if oldest <= floor or "after" not in state:  # a listing of one page holds all there is

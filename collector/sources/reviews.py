@@ -31,7 +31,7 @@ APPLE_PAGES = 10  # of 50 reviews; Apple lists no more
 REACH = timedelta(days=365)  # how long ago a first walk may go
 # Both show a review days after it was written, and a page moves up while it is read when one above it is withdrawn.
 OVERLAP = timedelta(days=3)
-MAX_PAGES = 200  # of one walk; a store that leads in a circle would be read for ever
+MAX_PAGES = 200  # of one walk
 _PLAY_ROUTE = "/_/PlayStoreUi/data/batchexecute"
 _PLAY_CALL = "oCPfdb"
 _PLAY_NEWEST_FIRST = 2
@@ -76,6 +76,10 @@ class _Listing:
         found, after = self.request(state.get("after"))
         if after is not None and after == state.get("after"):
             raise TemporaryFailure(f"reviews: {self.name} gave the same page twice")
+        ids = {review["id"] for review in found if isinstance(review, dict)}
+        if ids and ids <= state.get("ids", set()):
+            # Wherever it leads, the page that was asked for has not been read.
+            raise TemporaryFailure(f"reviews: {self.name} gave a page that was read before")
         times = [at for review in found if isinstance(review, dict) and (at := _moment(review)) is not None]
         listed_before, listed_now = state.get("listed", False), state.get("listed_now", False) or bool(times)
         if not times and "after" not in state and listed_before:  # an empty answer proves nothing: look again
@@ -86,14 +90,14 @@ class _Listing:
         pages = state.get("pages", 0) + 1
         if after is not None and seen_to > read_to and pages < MAX_PAGES:
             walk = state | {"top": top.isoformat(), "after": after, "seen_to": seen_to.isoformat(), "pages": pages}
-            walk["listed_now"] = listed_now
+            walk |= {"listed_now": listed_now, "ids": state.get("ids", set()) | ids}
             return Page(found, [], None, walk)
         cursor = {"floor": top.isoformat(), "listed": listed_before or listed_now}
         looked_from = max(seen_to, top - REACH)
         if floor is None:
             return Page(found, [Span(looked_from, top)], cursor)
-        # Where nothing was listed before, what is listed now is all there is.
-        if looked_from <= floor or (not listed_before and after is None):
+        # Where nothing was listed before, one page holds all there is; of more, the answer without any was a mistake.
+        if looked_from <= floor or (not listed_before and pages - (not times) < 2):
             return Page(found, [Span(floor, top)], cursor)
         gap = Span(floor, looked_from, "further back than the newest reviews that the store lists")
         return Page(found, [Span(looked_from, top), gap], cursor)

@@ -139,12 +139,15 @@ class Search:
         settled = [version for version in answer.versions if id_time(version) <= top]
         if settled:
             walk["newest_id"] = str(max(*settled, int(walk.get("newest_id", 0))))
+        oldest = min(answer.versions, default=None)
+        if oldest is not None and oldest >= int(walk.get("until_id", oldest + 1)):
+            # Wherever its token leads, what was asked for has not been read.
+            raise TemporaryFailure("x gave a page that was read before")
         if not answer.next_token:
             spans.append(Span(floor, looked_to))
             cursor = self._rest(walk, top)
             return Page(found, spans, cursor, _following(cursor, top, now), answer.cost_usd)
-        oldest = min(answer.versions, default=None)
-        if oldest is not None and oldest < int(walk.get("until_id", oldest + 1)):
+        if oldest is not None:
             walk["until_id"] = str(oldest)
             walk.pop("next_token", None)
             looked_from = max(floor, id_time(oldest))
