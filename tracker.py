@@ -20,6 +20,7 @@ import typer
 import classifier.commands
 import classifier.release_commands
 import collector.commands
+import dashboard.alert_commands
 import dashboard.commands
 import data.commands
 from data.console import StopSignal, one_line_errors, say, set_up_logs
@@ -40,6 +41,7 @@ for _commands in (
     classifier.commands,
     classifier.release_commands,
     dashboard.commands,
+    dashboard.alert_commands,
     data.commands,
 ):
     app.registered_commands += _commands.app.registered_commands
@@ -245,7 +247,7 @@ def run(
         int, typer.Option(help="Where the page is served.", min=1, max=65535)
     ] = dashboard.commands.DEFAULT_PORT,
 ) -> None:
-    """The whole service: collect, classify and serve the page, each a process that is started again when it fails."""
+    """The whole service: collect, classify, watch and alert, and serve the page, each a process that is started again when it fails."""
     set_up_logs()
     with one_line_errors():
         open_store(load_settings()).close()
@@ -254,6 +256,7 @@ def run(
         children = [
             _Child("collect", [*tracker, "collect", "all", "--every", str(every)]),
             _Child("classify", [*tracker, "classify", "--every", "5"]),
+            _Child("alerts", [*tracker, "alerts", "run"]),
             _Child("dashboard", dashboard.commands.server_command(port)),
         ]
         say(f"running; the page: http://localhost:{port} (Ctrl-C or SIGTERM stops the service)")

@@ -134,12 +134,14 @@ def incident_lines(record: dict[str, Any]) -> list[str]:
         record["state"], "too few people about to tell whether it is over"
     )
     first = record["ladder"]["first_official"]
-    spoken = f"{first['office'] or first['account']}: {first['status']} ({first['scope']}, known to the {first['precision']})"
+    spoken = "none known"
+    if first:
+        spoken = f"{first['office'] or first['account']}: {first['status']} ({first['scope']}, known to the {first['precision']})"
     grade = record["grade"] or "none"
     lines = [
         f"{record['lane']} {record['id']}: {at(record['started_at'])}, {ended}{'; DEMO' if record['synthetic'] else ''}",
         f"  {record['people']:,} people posting, at most {record['peak_per_hour']:,} an hour; {record['severity_level']}; {shares}",
-        f"  raised {at(record['raised_at'])}; first official word: {spoken if first else 'none known'}",
+        f"  raised {at(record['raised_at'])}; first official word: {spoken}",
         f"  grade {grade}: {record['grade_reason']}",
     ]
     lines += ["  planned maintenance, announced beforehand"] * record["planned"]
