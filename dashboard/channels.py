@@ -114,9 +114,12 @@ def open_channel(channel: Channel) -> NotifyBase:
             f"the address of the alert channel {channel.name} is none that apprise knows, or lacks a part: docs/alerts.md has examples"
         )
     plugin.retry = 0  # the outbox tries again, across restarts too
+    mail = hasattr(plugin, "smtp_host")
+    if mail:
+        plugin.request_rate_per_sec = 0  # else seconds between two mails, which a mail server does not need
     if "cto=" not in channel.url.get_secret_value():
         # Mail has one time-out for all that it waits for.
-        plugin.socket_connect_timeout = ANSWER_SECONDS if hasattr(plugin, "smtp_host") else CONNECT_SECONDS
+        plugin.socket_connect_timeout = ANSWER_SECONDS if mail else CONNECT_SECONDS
     if "rto=" not in channel.url.get_secret_value():
         plugin.socket_read_timeout = ANSWER_SECONDS
     opened: NotifyBase = plugin

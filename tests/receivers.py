@@ -37,7 +37,7 @@ class HttpReceiver:
         self.got: list[Got] = []
         self.status = 200
         self.hold: Callable[[], Any] = lambda: None
-        self.requests = 0
+        self.keys: list[str] = []  # of all that came, refused or not
         self._server: ThreadingHTTPServer | None = None
         self.up()
         assert self._server is not None
@@ -52,7 +52,7 @@ class HttpReceiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                receiver.requests += 1
+                receiver.keys.append(self.headers["Idempotency-Key"])
                 told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 pictures = [base64.b64decode(each["base64"]) for each in told["attachments"]]
                 got = Got(self.headers["Idempotency-Key"], told["title"], told["message"], pictures)

@@ -255,24 +255,24 @@ def test_a_rumour_has_a_notice_of_its_own_with_the_denial(store: Store, monkeypa
     [row] = written(store)
     assert (row.key, row.kind) == ("incident:1:rumour", "rumour")
     assert row.message["title"] == "eCitizen: a rumour spreads (notice 1)"
-    # The notice began before the denial was said.
-    assert "No official denial is known." in row.message["body"]
+    assert row.message["body"].startswith("7 people posting since Thu 05 Mar 2026 09:00 EAT")
+    assert "Denied by eCitizen, Thu 05 Mar 2026 09:20 EAT." in row.message["body"]
 
 
 def test_quiet_hours_hold_what_happened_drop_reminders_and_let_the_severe_pass(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(store, burst(ONSET, 120, 180))
-    desk = channel(monkeypatch, quiet_hours="22:00-10:00")
+    fill(store, burst(ONSET, 120, 240))
+    desk = channel(monkeypatch, quiet_hours="22:00-11:30")
     walk(store, desk, ONSET, ONSET + timedelta(hours=1.9), 7 * MINUTE)
-    ten = nairobi("2026-03-05 10:00")
-    told = {row.key.removeprefix("incident:1:"): row.not_before for row in written(store)}
-    assert told["opened"] == told["escalated:major"] == ten
-    assert "boundary:15" not in told and "boundary:30" not in told
-    severe = next(row for row in written(store) if row.key.endswith("severe"))
-    assert severe.not_before == severe.made_at
-    assert desk.quiet_until(nairobi("2026-03-05 23:30")) == nairobi("2026-03-06 10:00")
-    assert desk.quiet_until(nairobi("2026-03-05 10:00")) is None
+    told = {row.key.removeprefix("incident:1:"): row for row in written(store)}
+    assert list(told) == ["opened", "escalated:major", "escalated:severe", "unacknowledged:1", "boundary:120"]
+    over = nairobi("2026-03-05 11:30")
+    assert told["opened"].not_before == told["escalated:major"].not_before == over
+    for key in ("escalated:severe", "unacknowledged:1", "boundary:120"):
+        assert told[key].not_before == told[key].made_at < over
+    assert desk.quiet_until(nairobi("2026-03-05 23:30")) == nairobi("2026-03-06 11:30")
+    assert desk.quiet_until(nairobi("2026-03-05 11:30")) is None
     assert desk.quiet_until(nairobi("2026-03-05 21:59")) is None
 
 
