@@ -141,7 +141,8 @@ class Watch:
             # Who spoke before the first alert stands in it.
             tells = [each.key for each in called_for if each.kind == "acknowledged"] if step.kind == "opened" else []
             keys.update(tells)
-            message = {"title": title, "body": body, "picture": [begin.isoformat(), now.isoformat()], "tells": tells}
+            message: dict[str, Any] = {"title": title, "body": body, "tells": tells}
+            message["picture"] = [begin.isoformat(), now.isoformat()]
             rows.append(_row(step.key, channel, step.kind, record["id"], level, message, now, not_before))
             latest = now
         return _insert(connection, rows)
@@ -160,7 +161,7 @@ class Watch:
             return 0
         stamp = Stamp(_synthetic(connection), self._pretended)
         title, body = messages.of_blindness(list(new.values()), channel.language, f"{self._address}/", stamp)
-        message = {"title": title, "body": body, "picture": None, "tells": []}
+        message: dict[str, Any] = {"title": title, "body": body, "picture": None, "tells": []}
         key = "blind:" + ",".join(new)
         return _insert(connection, [_row(key, channel, "blind", None, BLIND_SEVERITY, message, now, not_before)])
 

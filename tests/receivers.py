@@ -122,7 +122,7 @@ class SmtpReceiver:
 
         options: dict[str, Any] = {}
         if self._password is not None:
-            options = {"authenticator": login, "auth_required": True, "auth_require_tls": False}
+            options = {"authenticator": login, "auth_require_tls": False}
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port or _free_port(), **options)
         self._controller.start()
         self.port = self._controller.port

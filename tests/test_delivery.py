@@ -18,7 +18,9 @@ from dashboard.channels import load_channels
 from dashboard.delivery import GIVEN_UP_AFTER, LEASE, UNANSWERED, deliver, pause_after
 from dashboard.picture import png
 from data import tables
+from data.records import Post
 from data.settings import load_settings
+from data.store import Span
 
 if TYPE_CHECKING:
     import subprocess
@@ -409,13 +411,10 @@ def test_the_watch_raises_an_incident_and_alerts_and_the_list_and_the_doctor_kno
     tracker: Tracker, store: Store, tmp_path: Path, http: HttpReceiver
 ) -> None:
     store.activate_model(MODEL, "0" * 64)
-    from data.records import Post
-    from data.store import Span
-
     begin = NOW - timedelta(days=4)
     times = [begin + number * timedelta(minutes=50) for number in range(110)]
     times += [NOW - 50 * MINUTE + number * 50 * SECOND for number in range(58)]
-    posts = [Post("x", str(n), at, f"secret words {n}", author=f"p{n}") for n, at in enumerate(times)]
+    posts = [Post("x", str(n), at, f"secret words {'x' * n}", author=f"p{n}") for n, at in enumerate(times)]
     store.save_page(posts, source="x", stream="s", spans=[Span(begin, NOW)])
     store.save_labels(MODEL, [("x", post.id, labels("payment")) for post in posts])
     environment = desk_settings(tmp_path, http) | {"TRACKER_DASHBOARD_URL": "https://outages.example.org/"}
