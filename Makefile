@@ -7,7 +7,7 @@ demo: .venv/demo.stamp
 	$(BIN)/tracker demo $(DEMO_ARGS)
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest -m "not train"
+	$(BIN)/python -m pytest --numprocesses=auto -m "not train"
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

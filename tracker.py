@@ -21,6 +21,7 @@ import classifier.commands
 import classifier.release_commands
 import collector.commands
 import collector.compliance_commands
+import dashboard.alert_commands
 import dashboard.commands
 import data.account_commands  # adds to `status` of data.commands
 import data.audit
@@ -44,6 +45,7 @@ for _commands in (
     classifier.commands,
     classifier.release_commands,
     dashboard.commands,
+    dashboard.alert_commands,
     data.commands,
     data.audit,
 ):
@@ -255,7 +257,7 @@ def run(
         int, typer.Option(help="Where the page is served.", min=1, max=65535)
     ] = dashboard.commands.DEFAULT_PORT,
 ) -> None:
-    """The whole service: collect, classify, follow deletions and serve the page, each a process started again when it fails."""
+    """The whole service: collect, classify, follow deletions, watch and alert, and serve the page, each started again when it fails."""
     set_up_logs()
     with one_line_errors():
         settings = load_settings()
@@ -268,6 +270,7 @@ def run(
             _Child("collect", [*tracker, "collect", "all", *pace]),
             _Child("classify", [*tracker, "classify", "--every", "5"]),
             _Child("comply", [*tracker, "comply", "--every", "86400"]),
+            _Child("alerts", [*tracker, "alerts", "run"]),
             _Child("dashboard", dashboard.commands.server_command(port)),
         ]
         say(f"running; the page: http://localhost:{port} (Ctrl-C or SIGTERM stops the service)")

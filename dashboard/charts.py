@@ -102,7 +102,12 @@ def _bars(
 
 
 def volume_chart(
-    volume: pd.DataFrame, official: pd.DataFrame, holes: list[tuple[datetime, datetime]], window: Window, language: str
+    volume: pd.DataFrame,
+    official: pd.DataFrame,
+    holes: list[tuple[datetime, datetime]],
+    window: Window,
+    language: str,
+    width: int | str = "container",
 ) -> alt.VConcatChart:
     """Official messages above, on the same axis as the stacked bars below, with the unseen spans in grey."""
     select = alt.selection_point(name=BAR_SELECTION, fields=["when", "key"], on="click")
@@ -111,10 +116,10 @@ def volume_chart(
     behind = [_holes(holes, window), _bands(official, window)]
     below = alt.layer(*[layer for layer in behind if layer is not None], bars)
     # Problems and statuses have colours of their own.
-    below = below.properties(height=VOLUME_HEIGHT, width="container").resolve_scale(color="independent")
+    below = below.properties(height=VOLUME_HEIGHT, width=width).resolve_scale(color="independent")
     told = ", ".join(f"{row.who} {row.status}" for row in official.itertuples()) or say(language, "none")
     description = f"{say(language, 'volume')}. {say(language, 'official')}: {told}."
-    parts = [below] if official.empty else [_messages(official, window, language), below]
+    parts = [below] if official.empty else [_messages(official, window, language, width), below]
     return alt.vconcat(*parts, spacing=4).resolve_scale(color="independent").properties(description=description)
 
 
@@ -138,7 +143,7 @@ def _bands(official: pd.DataFrame, window: Window) -> alt.Chart | None:
     return alt.Chart(rows).mark_rect(opacity=0.10).encode(x=_x("start", window), x2="end:T", color=colour)
 
 
-def _messages(official: pd.DataFrame, window: Window, language: str) -> alt.LayerChart:
+def _messages(official: pd.DataFrame, window: Window, language: str, width: int | str) -> alt.LayerChart:
     rows = _spans(official, window)
     rows["row"] = range(len(rows))
     shown = {"day": "%a %d %b", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}
@@ -177,7 +182,7 @@ def _messages(official: pd.DataFrame, window: Window, language: str) -> alt.Laye
         .mark_text(align="right", dx=-6, **style)
         .encode(x=_x("start", window, axis=False), y=y, text="label:N", tooltip=tooltip)
     )
-    return alt.layer(marks, right, left).properties(height=ROW_HEIGHT * len(rows), width="container")
+    return alt.layer(marks, right, left).properties(height=ROW_HEIGHT * len(rows), width=width)
 
 
 def _holes(holes: list[tuple[datetime, datetime]], window: Window) -> alt.Chart | None:

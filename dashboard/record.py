@@ -63,13 +63,15 @@ def records(
     from_at: datetime | None = None,
     to_at: datetime | None = None,
     lane: str = COMPLAINTS,
+    found: Sequence[Found] | None = None,
 ) -> list[dict[str, Any]]:
     """The incidents raised so far with the fields of INTERFACE "What incidents --json prints", oldest first.
 
-    `lane` is `complaint` for incidents, `rumour` for the notices of rumours.
+    `lane` is `complaint` for incidents, `rumour` for the notices of rumours. `found` is what the store would raise up to
+    `now`, where it is known already.
     """
     table = tables.incidents
-    found, words = find_all(engine, now), official_words(engine, now)
+    found, words = find_all(engine, now) if found is None else found, official_words(engine, now)
     with engine.connect() as connection:
         query = select(table).where(table.c.lane == lane, table.c.raised_at <= now).order_by(table.c.started_at)
         rows = list(connection.execute(query))

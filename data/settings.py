@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -78,7 +87,35 @@ def _days(value: object) -> object:
 DaysBySource = Annotated[dict[str, Annotated[int, Field(ge=1, le=36_500)]], NoDecode, BeforeValidator(_days)]
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_listed)]
 
-SECRETS = ("TRACKER_PSEUDONYM_KEY", "X_BEARER_TOKEN", "REDDIT_CLIENT_ID", "REDDIT_CLIENT_SECRET")
+
+def _quiet(hours: str | None) -> str | None:
+    found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)", hours) if hours else None
+    if hours and (found is None or hours[:5] == hours[6:]):
+        raise ValueError("not hours of a day such as 22:00-06:00, East Africa Time")
+    return hours or None
+
+
+class AlertChannel(BaseModel):
+    """Who is alerted, of what, and when; the receiver's address stands in the environment variable `url_from`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url_from: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    least_severity: Literal["minor", "major", "severe"] = "minor"
+    quiet_hours: Annotated[str | None, AfterValidator(_quiet)] = None
+    cool_down_minutes: float = Field(10, ge=0, le=24 * 60)
+    language: Literal["en", "sw"] = "en"
+
+
+ChannelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+SECRETS = (
+    "TRACKER_PSEUDONYM_KEY",
+    "X_BEARER_TOKEN",
+    "REDDIT_CLIENT_ID",
+    "REDDIT_CLIENT_SECRET",
+    "TRACKER_ALERT_URLS",
+)
 # How Kenyans write it, the commonest first: the name, slips of it, handle and hashtags, the slogan by which the state means its
 # app, and the paybills. "citizen portal" is left out, since Pakistan's is written so, and 222222 alone, which X would sell
 # worldwide: benchmarks/query_recall.py says what that misses.
@@ -210,6 +247,15 @@ class Settings(BaseSettings):
         ("Kenya", "nairobi"),
         validation_alias=AliasChoices("subreddits", "TRACKER_SUBREDDITS"),
         min_length=1,
+    )
+    alert_channels: dict[ChannelName, AlertChannel] = Field(default_factory=dict)
+    alert_urls: SecretStr | None = Field(
+        None, alias="TRACKER_ALERT_URLS", description="Receivers that take every alert, in English, comma-separated"
+    )
+    dashboard_url: Address = Field(
+        "http://localhost:8501",
+        validation_alias=AliasChoices("dashboard_url", "TRACKER_DASHBOARD_URL"),
+        description="Where alerts say that the page is",
     )
 
     @classmethod

@@ -127,6 +127,23 @@ def test_the_service_runs_and_stops_cleanly(tmp_path: Path, ended: list[subproce
         socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
+def test_the_service_watches_and_alerts_and_starts_that_part_again(
+    tmp_path: Path, ended: list[subprocess.Popen[str]]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'posts.db'}"
+    process = start(["run", "--port", str(free_port())], tmp_path, TRACKER_DATABASE_URL=url)
+    ended.append(process)
+    until_said(process, "nobody is told: no alert channel")
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+    [watch] = [child for child in children if b"alerts" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    os.kill(int(watch), signal.SIGKILL)
+    until_said(process, "alerts: ended with status -9; starting it again")
+    until_said(process, "nobody is told: no alert channel")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
 def test_the_service_starts_a_part_again_that_died(tmp_path: Path, ended: list[subprocess.Popen[str]]) -> None:
     port = free_port()
     process = start(["run", "--port", str(port)], tmp_path, TRACKER_DATABASE_URL=f"sqlite:///{tmp_path / 'posts.db'}")
@@ -206,8 +223,11 @@ def test_every_verb_has_help_with_an_example(tracker: Tracker) -> None:
         "doctor",
         "demo",
         "run",
+        "alerts run",
+        "alerts test",
+        "alerts list",
     ):
-        done = tracker(verb, "--help")
+        done = tracker(*verb.split(), "--help")
         assert done.returncode == 0
         assert f"Example: tracker {verb}" in done.stdout.replace("\n", " ")
 
