@@ -10,7 +10,11 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import charts, volume
+from dashboard.app_pages.banner import incident_banners, rumour_notices
 from dashboard.app_pages.frame import choose_language, opened_store, shown_time, stamps
+from dashboard.incidents import LANES
+from dashboard.record import listened_to, records
+from dashboard.rungs import announced, moment
 from dashboard.strings import label_name, say
 from data.errors import TrackerError
 from data.labels import PROBLEMS
@@ -20,6 +24,7 @@ from data.settings import Settings, load_settings
 REFRESH_SECONDS = 60
 CACHE_SECONDS = 20
 SHOWN_POSTS = 500
+DRAWN_INCIDENTS = 6
 PERIODS = ("1", "3", "7", "14", "all", "dates")
 STATUS_COLOURS = {
     "above": "red",
@@ -37,7 +42,7 @@ def _read(url: str, window: volume.Window) -> dict[str, Any]:
     posts = volume.load_posts(engine, window)
     found = volume.complaints(posts)
     return {
-        "posts": found,
+        "posts": found[["source", "id", "at", "person", "main_problem", "problems", "sentiment", "lang"]],
         "volume": volume.volume_by_problem(posts, window),
         "sentiment": volume.sentiment_over_time(posts, window),
         "lanes": volume.lanes(posts, window),
@@ -45,6 +50,16 @@ def _read(url: str, window: volume.Window) -> dict[str, Any]:
         "official": volume.official_messages(engine, window),
         "holes": volume.not_looked_at(engine, window),
     }
+
+
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=32)
+def _incidents(url: str, from_at: datetime, now: datetime) -> dict[str, Any]:
+    """The incidents since a moment, and those not over yet, in brief; whatever the filters, which an incident knows nothing of."""
+    engine = opened_store(url).engine
+    found: dict[str, Any] = {lane: records(engine, now, from_at, lane=lane, brief=True) for lane in LANES}
+    with engine.connect() as connection:
+        found["listened"] = listened_to(connection)
+    return found | {"maintenance": announced(engine, now)}
 
 
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=4)
@@ -166,8 +181,8 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
         )
 
 
-def _posts_table(posts: pd.DataFrame, language: str) -> None:
-    shown = posts.head(SHOWN_POSTS)
+def _posts_table(url: str, posts: pd.DataFrame, language: str) -> None:
+    shown = volume.with_texts(opened_store(url).engine, posts.head(SHOWN_POSTS))
     table = pd.DataFrame(
         {
             # Text, not a moment: a moment would be shifted into the viewer's zone.
@@ -198,7 +213,9 @@ def _posts_table(posts: pd.DataFrame, language: str) -> None:
     st.caption(say(language, "posts_note", shown=len(shown), total=len(posts)))
 
 
-def _behind(found: dict[str, Any], window: volume.Window, chosen: list[dict[str, Any]], language: str) -> None:
+def _behind(
+    url: str, found: dict[str, Any], window: volume.Window, chosen: list[dict[str, Any]], language: str
+) -> None:
     posts = found["posts"]
     if chosen:
         posts = volume.in_buckets(posts, window)
@@ -216,7 +233,7 @@ def _behind(found: dict[str, Any], window: volume.Window, chosen: list[dict[str,
     if posts.empty:
         st.info(say(language, "posts_none"))
     else:
-        _posts_table(posts, language)
+        _posts_table(url, posts, language)
 
 
 def _official_table(official: pd.DataFrame, language: str) -> None:
@@ -255,6 +272,8 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
     with st.spinner(say(language, "reading"), show_time=True):
         status = _status(url, now.replace(second=0, microsecond=0))
         found = _read(url, window)
+        incidents = _incidents(url, window.from_at, now.replace(second=0, microsecond=0))
+    incident_banners(incidents["complaint"], incidents["listened"], now, language)
     _status_block(status, language)
     if status.word == "empty":
         return
@@ -265,11 +284,19 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         st.warning(say(language, "no_coverage"))
     _metrics(found, window, language)
     st.subheader(say(language, "volume"))
-    chart = charts.volume_chart(found["volume"], found["official"], found["holes"], window, language)
+    begun = {lane: [each for each in incidents[lane] if moment(each["started_at"]) < window.to_at] for lane in LANES}
+    drawn = begun["complaint"][-DRAWN_INCIDENTS:]
+    chart = charts.volume_chart(
+        found["volume"], found["official"], found["holes"], window, language, drawn, incidents["maintenance"]
+    )
     event = st.altair_chart(
         chart, width="stretch", on_select="rerun", selection_mode=charts.BAR_SELECTION, key="volume"
     )
     st.caption(say(language, "volume_note"))
+    if drawn or incidents["maintenance"]:
+        st.caption(say(language, "incident_marks"))
+    if len(drawn) < len(begun["complaint"]):
+        st.caption(say(language, "incidents_undrawn", drawn=len(drawn), total=len(begun["complaint"])))
     chosen = list((event.get("selection") or {}).get(charts.BAR_SELECTION) or [])
     left, right = st.columns([2, 3])
     with left:
@@ -281,7 +308,8 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         st.altair_chart(charts.sentiment_chart(found["sentiment"], window, language), width="stretch", key="sentiments")
         st.caption(say(language, "lanes"))
         st.altair_chart(charts.lanes_chart(found["lanes"], window, language), width="stretch", key="lanes")
-    _behind(found, window, chosen, language)
+    rumour_notices(begun["rumour"], language)
+    _behind(url, found, window, chosen, language)
     _official_table(found["official"], language)
     st.caption(say(language, "model", model=opened_store(url).active_model() or "-"))
 
