@@ -57,8 +57,12 @@ RUNG_SHAPES = {
     "resolved": "diamond",
     "quiet": "square",
 }
-VOLUME_HEIGHT, ROW_HEIGHT, LADDER_ROW_HEIGHT, SIDE_HEIGHT = 300, 22, 66, 240
+VOLUME_HEIGHT, ROW_HEIGHT, LADDER_ROW_HEIGHT, SIDE_HEIGHT = 300, 22, 72, 240
 BAR_SELECTION = "bar"
+# Inside the chart: it is as wide as the page, and what stands left of it would push its right end off a phone.
+_PEOPLE_AXIS = alt.Axis(
+    tickMinStep=1, format="d", ticks=False, domain=False, labelAlign="left", labelBaseline="bottom", labelPadding=-3
+)
 _LABEL_CHARACTERS = 46
 
 
@@ -86,7 +90,9 @@ def _domain(window: Window | Frame) -> list[dict[str, int]]:
 
 
 def _x(field: str, window: Window | Frame, *, axis: bool = True) -> alt.X:
-    ticks = alt.Axis(title=None, format="%a %d %b %H:%M", labelOverlap=True, labelFlush=True, tickCount=10)
+    ticks = alt.Axis(
+        title=None, format="%a %d %b %H:%M", labelOverlap=True, labelFlush=45, labelBound=True, tickCount=10
+    )
     return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=_domain(window)), axis=ticks if axis else None)
 
 
@@ -102,14 +108,14 @@ def _bars(frame: pd.DataFrame, window: Window, column: str, colours: dict[str, s
     rows["name"] = [label_name(language, value) for value in rows[column]]
     rows["key"] = rows[column]
     names = [label_name(language, value) for value in colours]
-    legend = alt.Legend(title=None, orient="bottom", columns=5, symbolType="square")
+    legend = alt.Legend(title=None, orient="bottom", columns=3, symbolType="square")
     return (
         alt.Chart(rows[["from_at", "until_at", "when", "name", "key", "people", "top", "bottom"]])
         .mark_rect()
         .encode(
             x=_x("from_at", window),
             x2="until_at:T",
-            y=alt.Y("bottom:Q", title=None, axis=alt.Axis(tickMinStep=1, format="d")),
+            y=alt.Y("bottom:Q", title=None, axis=_PEOPLE_AXIS),
             y2="top:Q",
             color=alt.Color("name:N", scale=alt.Scale(domain=names, range=list(colours.values())), legend=legend),
             tooltip=[
@@ -289,13 +295,13 @@ def ladder_chart(record: dict[str, Any], now: datetime, language: str) -> alt.La
     behind = alt.Chart(whole).mark_rect(color=colour, opacity=0.10).encode(x=_x("start", window), x2="end:T")
     words = (
         alt.Chart(steps[["row", "lines"]])
-        .mark_text(align="left", baseline="top", dy=-28, lineBreak="\n", lineHeight=15, fontSize=12, color="#6b7280")
+        .mark_text(align="left", baseline="top", dy=-34, lineBreak="\n", lineHeight=15, fontSize=12, color="#6b7280")
         .encode(x=alt.value(4), y=y, text="lines:N")
     )
-    description = f"{say(language, 'ladder')}: {'; '.join(steps['lines'].str.replace(chr(10), ' · '))}."
-    layers = [behind, words, *_rung_marks(steps, y, window, language, None)]
+    told = "; ".join(steps["lines"]).replace("\n", " · ")
+    layers = [behind, words, *_rung_marks(steps, y, window, language, None, LADDER_ROW_HEIGHT * 0.28)]
     return alt.layer(*layers).properties(
-        height=LADDER_ROW_HEIGHT * len(steps), width="container", description=description
+        height=LADDER_ROW_HEIGHT * len(steps), width="container", description=f"{say(language, 'ladder')}: {told}."
     )
 
 
@@ -311,7 +317,7 @@ def _step(rung: Rung, language: str) -> dict[str, Any]:
 
 
 def _rung_marks(
-    rows: pd.DataFrame, y: alt.Y, window: Window | Frame, language: str, legend: alt.Legend | None
+    rows: pd.DataFrame, y: alt.Y, window: Window | Frame, language: str, legend: alt.Legend | None, lower: float = 0
 ) -> list[alt.Chart]:
     """Points for what is known to the minute, outlined bars for what is not."""
     rows = rows.assign(step=[say(language, f"rung_{name}") for name in rows["name"]])
@@ -320,8 +326,8 @@ def _rung_marks(
     colour = alt.Color("colour:N", scale=None)
     names = list(dict.fromkeys(say(language, f"rung_{name}") for name in RUNG_SHAPES if name in set(rows["name"])))
     shapes = [RUNG_SHAPES[name] for name in RUNG_SHAPES if name in set(rows["name"])]
-    wide = alt.Chart(rows[rows["wide"]]).mark_bar(height=10, cornerRadius=2, filled=False, strokeWidth=2)
-    points = alt.Chart(rows[~rows["wide"]]).mark_point(filled=True, size=80, opacity=1)
+    wide = alt.Chart(rows[rows["wide"]]).mark_bar(height=10, cornerRadius=2, filled=False, strokeWidth=2, yOffset=lower)
+    points = alt.Chart(rows[~rows["wide"]]).mark_point(filled=True, size=80, opacity=1, yOffset=lower)
     return [
         wide.encode(x=_x("start", window), x2="end:T", y=y, color=colour, tooltip=tooltip),
         points.encode(

@@ -269,11 +269,15 @@ def _words(connection: Connection, row: Row[Any], posts: Sequence[Post]) -> list
                 seen.add((post.person, post.copy))
                 counts.update(_tokens(post.text))
     total, total_usual = sum(inside.values()), sum(usual.values())
+    vocabulary = len(inside | usual)
+    if vocabulary < 2:
+        return []  # a word alone has nothing to be set apart from
+    mass = 100 + 0.01 * vocabulary
 
     def score(word: str) -> float:
         prior = (inside[word] + usual[word]) / max(total + total_usual, 1) * 100 + 0.01
         ours, theirs = inside[word] + prior, usual[word] + prior
-        odds = math.log(ours / (total + 100 - ours)) - math.log(theirs / (total_usual + 100 - theirs))
+        odds = math.log(ours / (total + mass - ours)) - math.log(theirs / (total_usual + mass - theirs))
         return float(odds / math.sqrt(1 / ours + 1 / theirs))
 
     ranked = sorted(

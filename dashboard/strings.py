@@ -214,8 +214,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "precision_minute": ("minute", "dakika"),
     "grade_own": ("eCitizen's own", "Ya eCitizen yenyewe"),
     "too_early": (
-        "Said to be resolved {at}, too early: {count:,} complaints since.",
-        "Ilisemwa imetatuliwa {at}, mapema mno: malalamiko {count:,} tangu hapo.",
+        "Resolved too early: {count:,} complaints since ({words}).",
+        "Ilisemwa imetatuliwa mapema mno: malalamiko {count:,} tangu hapo ({words}).",
     ),
     "see_record": ("See its record", "Tazama rekodi yake"),
     "rumour_notice": (
@@ -272,10 +272,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "share_none": ("none named", "hakuna"),
     "hints": ("What people name", "Wanachotaja watu"),
     "hints_note": (
-        "Hints from their words, no verdict on the cause; of {people:,} people.",
-        "Ni dokezo kutoka maneno yao, si uamuzi wa chanzo; kati ya watu {people:,}.",
+        "Hints from their words, no verdict on the cause.",
+        "Ni dokezo kutoka maneno yao, si uamuzi wa chanzo.",
     ),
-    "hint": ("{people:,} people name {what}", "Watu {people:,} wanataja {what}"),
+    "hint": ("{what}: {people:,} of {total:,} people", "{what}: watu {people:,} kati ya {total:,}"),
     "hints_none": ("Nobody names a cause that we know.", "Hakuna anayetaja chanzo tunachokijua."),
     "hint_own_platform": ("the site, app or log-in", "tovuti, programu au kuingia"),
     "hint_mpesa": ("M-Pesa or the paybill", "M-Pesa au paybill"),

@@ -75,8 +75,8 @@ def _banner(record: dict[str, Any], listened: Sequence[Interval], now: datetime,
 
 def too_early_words(record: dict[str, Any], language: str) -> str:
     """That complaints went on after "resolved", and how many."""
-    at = spoken_words([record["ladder"]["resolved"]], language)
-    return say(language, "too_early", at=at, count=record["complaints_after_resolved"])
+    words = spoken_words([record["ladder"]["resolved"]], language)
+    return say(language, "too_early", words=words, count=record["complaints_after_resolved"])
 
 
 def record_link(record: dict[str, Any], language: str) -> str:

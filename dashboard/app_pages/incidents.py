@@ -118,7 +118,7 @@ def _choose(found: list[dict[str, Any]], lane: str, language: str) -> int:
 
 def _head(record: dict[str, Any], store: Store, now: datetime, language: str) -> None:
     st.header(record_name(record, language), anchor=False)
-    columns = st.columns(4)
+    columns = st.columns(4 if record["lane"] == "complaint" else 3)
     columns[0].metric(
         say(language, "column_state"),
         say(language, f"state_{record['state']}"),
@@ -233,10 +233,12 @@ def _words(record: dict[str, Any], language: str) -> None:
         st.subheader(say(language, "hints"), anchor=False)
         named = sorted(((people, name) for name, people in record["hints"].items() if people), reverse=True)
         for people, name in named:
-            st.markdown("- " + say(language, "hint", people=people, what=say(language, f"hint_{name}")))
+            st.markdown(
+                "- " + say(language, "hint", people=people, total=record["people"], what=say(language, f"hint_{name}"))
+            )
         if not named:
             st.markdown(say(language, "hints_none"))
-        st.caption(say(language, "hints_note", people=record["people"]))
+        st.caption(say(language, "hints_note"))
         if record["words"]:
             st.markdown(f"**{say(language, 'apart')}**")
             st.text(", ".join(record["words"]))
