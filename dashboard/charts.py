@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import pandas as pd
 
+from dashboard.phrases import record_name, rung_lines
+from dashboard.rungs import rungs, span
 from dashboard.strings import label_name, say
 from dashboard.volume import NO_PROBLEM
 from data.labels import PROBLEMS, SENTIMENTS
 from data.official import NAIROBI
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from dashboard.ladder import Word
+    from dashboard.rungs import Rung
     from dashboard.volume import Window
 
 # Told apart with colour-blind eyes (Okabe and Ito, Paul Tol), on white and on black.
@@ -43,9 +49,35 @@ STATUS_COLOURS = {
     "notice": "#0072B2",
     "help": "#CC79A7",
 }
-VOLUME_HEIGHT, ROW_HEIGHT, SIDE_HEIGHT = 300, 22, 240
+INCIDENT_COLOUR, PLANNED_COLOUR = "#D55E00", "#0072B2"
+# The step that a message took first names its shape; colour is never alone.
+RUNG_SHAPES = {
+    "onset": "triangle-right",
+    "first_complaint": "triangle-left",
+    "raised": "triangle-up",
+    "first_official": "circle",
+    "first_statement": "circle",
+    "first_from_ecitizen": "circle",
+    "update": "circle",
+    "workaround": "cross",
+    "resolved": "diamond",
+    "quiet": "square",
+}
+VOLUME_HEIGHT, ROW_HEIGHT, LADDER_ROW_HEIGHT, SIDE_HEIGHT = 300, 22, 72, 240
 BAR_SELECTION = "bar"
+# Inside the chart: it is as wide as the page, and what stands left of it would push its right end off a phone.
+_PEOPLE_AXIS = alt.Axis(
+    tickMinStep=1, format="d", ticks=False, domain=False, labelAlign="left", labelBaseline="bottom", labelPadding=-3
+)
 _LABEL_CHARACTERS = 46
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The ends of a time axis."""
+
+    from_at: datetime
+    to_at: datetime
 
 
 def wall(moments: Any) -> Any:
@@ -55,7 +87,7 @@ def wall(moments: Any) -> Any:
     )
 
 
-def _domain(window: Window) -> list[dict[str, int]]:
+def _domain(window: Window | Frame) -> list[dict[str, int]]:
     ends = wall([window.from_at, window.to_at])
     return [
         {"year": end.year, "month": end.month, "date": end.day, "hours": end.hour, "minutes": end.minute, "utc": True}
@@ -63,8 +95,10 @@ def _domain(window: Window) -> list[dict[str, int]]:
     ]
 
 
-def _x(field: str, window: Window, *, axis: bool = True) -> alt.X:
-    ticks = alt.Axis(title=None, format="%a %d %b %H:%M", labelOverlap=True, labelFlush=True, tickCount=10)
+def _x(field: str, window: Window | Frame, *, axis: bool = True) -> alt.X:
+    ticks = alt.Axis(
+        title=None, format="%a %d %b %H:%M", labelOverlap=True, labelFlush=45, labelBound=True, tickCount=10
+    )
     return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=_domain(window)), axis=ticks if axis else None)
 
 
@@ -89,7 +123,7 @@ def _bars(
         .encode(
             x=_x("from_at", window),
             x2="until_at:T",
-            y=alt.Y("bottom:Q", title=None, axis=alt.Axis(tickMinStep=1, format="d")),
+            y=alt.Y("bottom:Q", title=None, axis=_PEOPLE_AXIS),
             y2="top:Q",
             color=alt.Color("name:N", scale=alt.Scale(domain=names, range=list(colours.values())), legend=legend),
             tooltip=[
@@ -108,19 +142,24 @@ def volume_chart(
     window: Window,
     language: str,
     width: int | str = "container",
+    records: Sequence[dict[str, Any]] = (),
+    maintenance: Sequence[Word] = (),
 ) -> alt.VConcatChart:
-    """Official messages above, on the same axis as the stacked bars below, with the unseen spans in grey."""
+    """Official messages above, then the strip of incidents, on the same axis as the stacked bars below, with the unseen spans in grey."""
     select = alt.selection_point(name=BAR_SELECTION, fields=["when", "key"], on="click")
     bars = _bars(volume, window, "main_problem", PROBLEM_COLOURS, language).add_params(select)
     bars = bars.encode(opacity=alt.condition(select, alt.value(1.0), alt.value(0.35)))
     behind = [_holes(holes, window), _bands(official, window)]
-    below = alt.layer(*[layer for layer in behind if layer is not None], bars)
+    rules = [_rules(records, window)] if records else []
+    below = alt.layer(*[layer for layer in behind if layer is not None], bars, *rules)
     # Problems and statuses have colours of their own.
     below = below.properties(height=VOLUME_HEIGHT, width=width).resolve_scale(color="independent")
     told = ", ".join(f"{row.who} {row.status}" for row in official.itertuples()) or say(language, "none")
     description = f"{say(language, 'volume')}. {say(language, 'official')}: {told}."
-    parts = [below] if official.empty else [_messages(official, window, language, width), below]
-    return alt.vconcat(*parts, spacing=4).resolve_scale(color="independent").properties(description=description)
+    above = [] if official.empty else [_messages(official, window, language, width)]
+    strip = incident_strip(records, maintenance, window, language)
+    above += [] if strip is None else [strip]
+    return alt.vconcat(*above, below, spacing=4).resolve_scale(color="independent").properties(description=description)
 
 
 def _spans(official: pd.DataFrame, window: Window) -> pd.DataFrame:
@@ -190,6 +229,135 @@ def _holes(holes: list[tuple[datetime, datetime]], window: Window) -> alt.Chart 
         return None
     rows = pd.DataFrame({"start": wall([start for start, _ in holes]), "end": wall([end for _, end in holes])})
     return alt.Chart(rows).mark_rect(color="#9A9A9A", opacity=0.30).encode(x=_x("start", window), x2="end:T")
+
+
+def incident_strip(
+    records: Sequence[dict[str, Any]], maintenance: Sequence[Word], window: Window, language: str
+) -> alt.LayerChart | None:
+    """The incidents of a window from onset to quiet with their steps, and the maintenance that was announced; None without any."""
+    shown = [
+        _strip_row(record_name(record, language), *span(record, window.to_at), planned=record["planned"])
+        for record in records
+    ]
+    for word in maintenance:
+        begin = word.covers_from or word.at
+        name = f"{say(language, 'rung_planned')}: {word.office or word.account}"
+        shown.append(_strip_row(name, begin, word.covers_to or begin, planned=True))
+    rows = _clipped(pd.DataFrame(shown, columns=["label", "from_at", "until_at", "when", "planned"]), window)
+    if rows.empty:
+        return None
+    middle = wall([window.from_at + (window.to_at - window.from_at) / 2])[0]
+    rows["left"] = rows["end"] > middle
+    rows["colour"] = [PLANNED_COLOUR if planned else INCIDENT_COLOUR for planned in rows["planned"]]
+    rows = rows.drop(columns=["from_at", "until_at"])
+    y = alt.Y("label:N", sort=list(rows["label"]), axis=None)
+    tooltip = [alt.Tooltip("label:N", title=" "), alt.Tooltip("when:N", title="EAT")]
+    bars = alt.Chart(rows).mark_bar(height=8, opacity=0.45, cornerRadius=2)
+    layers = [
+        bars.encode(
+            x=_x("start", window, axis=False), x2="end:T", y=y, color=alt.Color("colour:N", scale=None), tooltip=tooltip
+        )
+    ]
+    for left, end, align, shift in ((False, "end", "left", 10), (True, "start", "right", -10)):
+        text = alt.Chart(rows[rows["left"] == left]).mark_text(
+            align=align, dx=shift, fontSize=11, baseline="middle", color="#6b7280"
+        )
+        layers.append(text.encode(x=_x(end, window, axis=False), y=y, text="label:N"))
+    steps = [
+        _step(rung, language) | {"label": record_name(record, language)}
+        for record in records
+        for rung in rungs(record)
+        # What is known to the hour or the day has a band of its own.
+        if rung.names != ("first_complaint",) and (rung.who is None or rung.precision == "minute")
+    ]
+    if steps:
+        marks = _clipped(pd.DataFrame(steps), window)
+        legend = alt.Legend(
+            title=None, orient="bottom", symbolFillColor=INCIDENT_COLOUR, symbolStrokeWidth=0, symbolSize=60
+        )
+        layers += _rung_marks(marks, alt.Y("label:N", sort=list(rows["label"]), axis=None), window, language, legend)
+    return alt.layer(*layers).properties(height=ROW_HEIGHT * len(rows), width="container")
+
+
+def _rules(records: Sequence[dict[str, Any]], window: Window) -> alt.Chart:
+    """Where incidents began and became quiet, through the bars."""
+    ends = [rung.from_at for record in records for rung in rungs(record) if {"onset", "quiet"} & set(rung.names)]
+    rows = pd.DataFrame({"start": wall([end for end in ends if window.from_at <= end < window.to_at])})
+    return alt.Chart(rows).mark_rule(color=INCIDENT_COLOUR, strokeDash=[4, 3]).encode(x=_x("start", window))
+
+
+def _strip_row(label: str, from_at: datetime, until_at: datetime, *, planned: bool) -> dict[str, Any]:
+    begin, end = from_at.astimezone(NAIROBI), until_at.astimezone(NAIROBI)
+    when = f"{begin:%a %d %b %H:%M} – {end:%a %d %b %H:%M}"
+    return {"label": label, "from_at": begin, "until_at": end, "when": when, "planned": planned}
+
+
+def ladder_chart(record: dict[str, Any], now: datetime, language: str) -> alt.LayerChart:
+    """Each step of an incident in a row of its own: its words above its mark, which is as wide as its time is known."""
+    steps = pd.DataFrame([_step(rung, language) for rung in rungs(record)])
+    steps["row"] = range(len(steps))
+    start, end = span(record, now)
+    first, last = min(start, steps["from_at"].min()), max(end, steps["until_at"].max())
+    margin = (last - first) * 0.02
+    window = Frame(first - margin, last + margin)
+    steps = _clipped(steps, window)
+    y = alt.Y("row:O", axis=None)
+    whole = pd.DataFrame({"start": wall([start]), "end": wall([end])})
+    colour = PLANNED_COLOUR if record["planned"] else INCIDENT_COLOUR
+    behind = alt.Chart(whole).mark_rect(color=colour, opacity=0.10).encode(x=_x("start", window), x2="end:T")
+    words = (
+        alt.Chart(steps[["row", "lines"]])
+        .mark_text(align="left", baseline="top", dy=-34, lineBreak="\n", lineHeight=15, fontSize=12, color="#6b7280")
+        .encode(x=alt.value(4), y=y, text="lines:N")
+    )
+    told = "; ".join(steps["lines"]).replace("\n", " · ")
+    layers = [behind, words, *_rung_marks(steps, y, window, language, None, LADDER_ROW_HEIGHT * 0.28)]
+    return alt.layer(*layers).properties(
+        height=LADDER_ROW_HEIGHT * len(steps), width="container", description=f"{say(language, 'ladder')}: {told}."
+    )
+
+
+def _step(rung: Rung, language: str) -> dict[str, Any]:
+    return {
+        "from_at": rung.from_at,
+        "until_at": rung.until_at,
+        "wide": rung.precision != "minute",
+        "name": rung.names[0],
+        "lines": "\n".join(rung_lines(rung, language)),
+        "colour": STATUS_COLOURS.get(rung.status or "", INCIDENT_COLOUR),
+    }
+
+
+def _rung_marks(
+    rows: pd.DataFrame, y: alt.Y, window: Window | Frame, language: str, legend: alt.Legend | None, lower: float = 0
+) -> list[alt.Chart]:
+    """Points for what is known to the minute, outlined bars for what is not."""
+    rows = rows.assign(step=[say(language, f"rung_{name}") for name in rows["name"]])
+    rows["told"] = rows["lines"].str.replace("\n", " · ")
+    tooltip = alt.Tooltip("told:N", title=" ")
+    colour = alt.Color("colour:N", scale=None)
+    names = list(dict.fromkeys(say(language, f"rung_{name}") for name in RUNG_SHAPES if name in set(rows["name"])))
+    shapes = [RUNG_SHAPES[name] for name in RUNG_SHAPES if name in set(rows["name"])]
+    wide = alt.Chart(rows[rows["wide"]]).mark_bar(height=10, cornerRadius=2, filled=False, strokeWidth=2, yOffset=lower)
+    points = alt.Chart(rows[~rows["wide"]]).mark_point(filled=True, size=80, opacity=1, yOffset=lower)
+    return [
+        wide.encode(x=_x("start", window), x2="end:T", y=y, color=colour, tooltip=tooltip),
+        points.encode(
+            x=_x("start", window),
+            y=y,
+            color=colour,
+            shape=alt.Shape("step:N", scale=alt.Scale(domain=names, range=shapes), legend=legend),
+            tooltip=tooltip,
+        ),
+    ]
+
+
+def _clipped(rows: pd.DataFrame, window: Window | Frame) -> pd.DataFrame:
+    """The rows that a window shows, with `start` and `end` inside it."""
+    rows = rows[(rows["from_at"] < window.to_at) & (rows["until_at"] >= window.from_at)].copy()
+    rows["start"] = wall(rows["from_at"].clip(lower=pd.Timestamp(window.from_at))).to_numpy()
+    rows["end"] = wall(rows["until_at"].clip(upper=pd.Timestamp(window.to_at))).to_numpy()
+    return rows
 
 
 def sentiment_chart(frame: pd.DataFrame, window: Window, language: str) -> alt.Chart:

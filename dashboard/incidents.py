@@ -250,6 +250,7 @@ def official_words(engine: Engine, until: datetime) -> list[Word]:
             from_ecitizen=message["from_ecitizen"],
             status=message["status"],
             scope=message["scope"],
+            text=message["text"],
             url=message["url"],
             confirmed=message["confirmed"],
             covers_from=message["from"],

@@ -22,6 +22,15 @@ BEFORE, AFTER = timedelta(hours=2), timedelta(hours=24)
 # Complaints that come within this after "resolved" may have been on their way.
 STILL_COMING = timedelta(minutes=30)
 LEAST_PEOPLE_AFTER = 5
+# Why there is a grade, or none; pages say it in their own words.
+REASONS = {
+    "too_early": "nobody has spoken, and four hours have not passed",
+    "not_heard": "no word is known, but the confirmed official accounts were not listened to in its first four hours",
+    "never": "nobody spoke within four hours",
+    "coarse": "the first word is known only to the {precision}, which leaves the grade open",
+    "perhaps_earlier": "confirmed official accounts were not listened to up to the first word known, so an earlier one may be missing",
+    "spoken": "the first word came after {minutes}",
+}
 WIDTHS = {"minute": timedelta(0), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 
 
@@ -36,6 +45,7 @@ class Word:
     from_ecitizen: bool
     status: str
     scope: str
+    text: str = ""
     url: str | None = None
     confirmed: bool = True
     covers_from: datetime | None = None
@@ -101,8 +111,8 @@ def ladder(
     own = next((word for word in told if word.from_ecitizen), None)
     resolved = next((word for word in told if word.status == "resolved" and word.until >= course.started_at), None)
     workaround = next((word for word in told if word.status == "workaround"), None)
-    grade, reason = graded(first, course.started_at, listened, now)
-    own_grade, own_reason = graded(own, course.started_at, listened_to_own, now)
+    grade, because = judged(first, course.started_at, listened, now)
+    own_grade, own_because = judged(own, course.started_at, listened_to_own, now)
     after, people_after = _after(resolved, course, complaints, now)
     first_complaint = min((each.at for each in complaints if each.at >= course.started_at), default=course.started_at)
     return {
@@ -126,9 +136,11 @@ def ladder(
         "resolved_too_early": people_after is not None and people_after >= LEAST_PEOPLE_AFTER,
         "spoke_before_alarm": first is not None and first.until <= course.raised_at,
         "grade": grade,
-        "grade_reason": reason,
+        "grade_reason": _reason(because, first, course.started_at),
+        "grade_because": because,
         "grade_ecitizen": own_grade,
-        "grade_ecitizen_reason": own_reason,
+        "grade_ecitizen_reason": _reason(own_because, own, course.started_at),
+        "grade_ecitizen_because": own_because,
         "unconfirmed": [_step(word) for word in words if not word.confirmed and word.status in SPEAKING],
         "denials": [_step(word) for word in words if word.status == "denial"],
     }
@@ -138,24 +150,32 @@ def graded(
     word: Word | None, started_at: datetime, listened: Sequence[Interval], now: datetime
 ) -> tuple[str | None, str]:
     """The grade of a first word, or None, and why."""
+    grade, because = judged(word, started_at, listened, now)
+    return grade, _reason(because, word, started_at)
+
+
+def judged(
+    word: Word | None, started_at: datetime, listened: Sequence[Interval], now: datetime
+) -> tuple[str | None, str]:
+    """The grade of a first word, or None, and which of REASONS it has."""
     if word is None:
         if now < started_at + GRADED_AFTER:
-            return None, "nobody has spoken, and four hours have not passed"
+            return None, "too_early"
         if not _within((started_at, started_at + GRADED_AFTER), listened):
-            return (
-                None,
-                "no word is known, but the confirmed official accounts were not listened to in its first four hours",
-            )
-        return LAST_GRADE, "nobody spoke within four hours"
+            return None, "not_heard"
+        return LAST_GRADE, "never"
     grades = {_grade(moment - started_at) for moment in (word.at, word.until)}
     if len(grades) > 1:
-        return None, f"the first word is known only to the {word.precision}, which leaves the grade open"
+        return None, "coarse"
     if not _within((started_at, max(word.at, started_at)), listened):
-        return (
-            None,
-            "confirmed official accounts were not listened to up to the first word known, so an earlier one may be missing",
-        )
-    return grades.pop(), f"the first word came after {_said(word, started_at)}"
+        return None, "perhaps_earlier"
+    return grades.pop(), "spoken"
+
+
+def _reason(because: str, word: Word | None, started_at: datetime) -> str:
+    if word is None:
+        return REASONS[because]
+    return REASONS[because].format(precision=word.precision, minutes=_said(word, started_at))
 
 
 def _grade(gap: timedelta) -> str:
@@ -181,6 +201,7 @@ def _step(word: Word | None) -> dict[str, Any] | None:
         "office": word.office,
         "status": word.status,
         "scope": word.scope,
+        "text": word.text,
         "url": word.url,
     }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, literal, select
 
 from dashboard.incidents import COMPLAINTS, Found, find_all, official_words
 from dashboard.ladder import Complaint, Course, ladder, words_of
@@ -63,15 +63,21 @@ def records(
     from_at: datetime | None = None,
     to_at: datetime | None = None,
     lane: str = COMPLAINTS,
+    *,
+    brief: bool = False,
+    only: int | None = None,
     found: Sequence[Found] | None = None,
 ) -> list[dict[str, Any]]:
     """The incidents raised so far with the fields of INTERFACE "What incidents --json prints", oldest first.
 
-    `lane` is `complaint` for incidents, `rumour` for the notices of rumours. `found` is what the store would raise up to
-    `now`, where it is known already.
+    `lane` is `complaint` for incidents, `rumour` for the notices of rumours; `only` one of them. `brief` leaves out what
+    takes the texts of four weeks or a search of the whole store: `hints`, `words`, `samples` and `today`. `found` is what the
+    store would raise up to `now`, where it is known already.
     """
     table = tables.incidents
-    found, words = find_all(engine, now) if found is None else found, official_words(engine, now)
+    words = official_words(engine, now)
+    if not brief and found is None:
+        found = find_all(engine, now)
     with engine.connect() as connection:
         query = select(table).where(table.c.lane == lane, table.c.raised_at <= now).order_by(table.c.started_at)
         rows = list(connection.execute(query))
@@ -80,7 +86,9 @@ def records(
         return [
             _record(connection, row, following, words, listened, found, now)
             for row, following in zip(rows, starts[1:], strict=True)
-            if (from_at is None or row.last_at >= from_at) and (to_at is None or row.started_at < to_at)
+            if (from_at is None or row.last_at >= from_at or row.state != "quiet")
+            and (to_at is None or row.started_at < to_at)
+            and only in (None, row.id)
         ]
 
 
@@ -114,12 +122,12 @@ def _record(
     next_start: datetime | None,
     words: Sequence[Word],
     listened: tuple[Sequence[Interval], Sequence[Interval]],
-    found: Sequence[Found],
+    found: Sequence[Found] | None,
     now: datetime,
 ) -> dict[str, Any]:
     ended_at = row.last_at if row.state == "quiet" else None
     course = Course(row.started_at, row.raised_at, ended_at)
-    posts = _posts(connection, row.lane, row.started_at, row.last_at if ended_at else now)
+    posts = _posts(connection, row.lane, row.started_at, row.last_at if ended_at else now, texts=found is not None)
     own_words = words_of(course, words, next_start)
     complaints = [Complaint(post.at, post.person) for post in posts]
     people = len({post.person for post in posts})
@@ -147,14 +155,20 @@ def _record(
         "services": _shares(posts, lambda post: post.services, people, TOP_NAMES),
         "langs": _shares(posts, lambda post: (post.lang,), people),
         "sources": _shares(posts, lambda post: (post.source,), people),
+        **({} if found is None else _of_texts(connection, row, posts)),
+        **ladder(course, own_words, complaints, *listened, now),
+        "evidence": [f"{post.source}:{post.id}" for post in posts[:EVIDENCE_POSTS]],
+        **({} if found is None else {"today": _today(row, found)}),
+        "verdict": verdict,
+        "notes": notes,
+    }
+
+
+def _of_texts(connection: Connection, row: Row[Any], posts: Sequence[Post]) -> dict[str, Any]:
+    return {
         "hints": _hints(posts),
         "words": _words(connection, row, posts),
         "samples": [{"post": f"{post.source}:{post.id}", "text": post.text} for post in diverse(posts, SAMPLE_POSTS)],
-        **ladder(course, own_words, complaints, *listened, now),
-        "evidence": [f"{post.source}:{post.id}" for post in posts[:EVIDENCE_POSTS]],
-        "today": _today(row, found),
-        "verdict": verdict,
-        "notes": notes,
     }
 
 
@@ -176,12 +190,12 @@ def _today(row: Row[Any], found: Sequence[Found]) -> dict[str, Any]:
     }
 
 
-def _posts(connection: Connection, lane: str, from_at: datetime, to_at: datetime) -> list[Post]:
+def _posts(connection: Connection, lane: str, from_at: datetime, to_at: datetime, *, texts: bool = True) -> list[Post]:
     facts, posts = tables.facts, tables.posts
-    joined = facts.join(posts, and_(posts.c.source == facts.c.source, posts.c.id == facts.c.id))
+    joined = facts.join(posts, and_(posts.c.source == facts.c.source, posts.c.id == facts.c.id)) if texts else facts
     columns = (facts.c.source, facts.c.id, facts.c.at, facts.c.person, facts.c.copy, facts.c.problems)
     query = (
-        select(*columns, facts.c.services, facts.c.lang, posts.c.text)
+        select(*columns, facts.c.services, facts.c.lang, posts.c.text if texts else literal("").label("text"))
         .select_from(joined)
         .where(facts.c.lane == lane, facts.c.bucket >= _bucket(from_at), facts.c.at >= from_at, facts.c.at <= to_at)
         .order_by(facts.c.at, facts.c.source, facts.c.id)
@@ -272,11 +286,15 @@ def _words(connection: Connection, row: Row[Any], posts: Sequence[Post]) -> list
                 seen.add((post.person, post.copy))
                 counts.update(_tokens(post.text))
     total, total_usual = sum(inside.values()), sum(usual.values())
+    vocabulary = len(inside | usual)
+    if vocabulary < 2:
+        return []  # a word alone has nothing to be set apart from
+    mass = 100 + 0.01 * vocabulary
 
     def score(word: str) -> float:
         prior = (inside[word] + usual[word]) / max(total + total_usual, 1) * 100 + 0.01
         ours, theirs = inside[word] + prior, usual[word] + prior
-        odds = math.log(ours / (total + 100 - ours)) - math.log(theirs / (total_usual + 100 - theirs))
+        odds = math.log(ours / (total + mass - ours)) - math.log(theirs / (total_usual + mass - theirs))
         return float(odds / math.sqrt(1 / ours + 1 / theirs))
 
     ranked = sorted(

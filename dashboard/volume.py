@@ -1,26 +1,30 @@
-"""How many people complain, of what, when: from the store to tables. No Streamlit here."""
+"""How many people complain, of what, when: from the store's facts to tables. No Streamlit here.
+
+Counted is each person once in a bar. The cap on near-copies is the detector's, so that a bar shows the posts behind it.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sqlalchemy import func, select
+from sqlalchemy import Text, and_, func, or_, select, type_coerce
 
 import data.messages
 from data import tables
 from data.corrections import settled_posts
+from data.facts import BUCKET_SECONDS, LANES
 from data.labels import PROBLEMS, SENTIMENTS
 from data.links import link_of
 from data.official import NAIROBI
-from data.store import count_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Engine
+    from sqlalchemy import ColumnElement, Engine, Select
 
 NO_PROBLEM = "none named"
 OFFICIAL = "official"  # the source of the officials' timelines: who reads them has not listened for complaints
@@ -41,6 +45,7 @@ NOT_COUNTED: tuple[str, ...] = (
     "dependency",
     "unrelated",
     "official_unlisted",
+    "repost",
     "question",
     "recovery",
     "praise",
@@ -49,24 +54,7 @@ NOT_COUNTED: tuple[str, ...] = (
     "other",
 )
 DRAWN_MESSAGES = 25
-_POST_COLUMNS = [
-    "source",
-    "id",
-    "at",
-    "text",
-    "person",
-    "synthetic",
-    "problems",
-    "main_problem",
-    "kind",
-    "sentiment",
-    "about",
-    "lang",
-    "unsure",
-    "services",
-    "corrected",
-    "account",
-]
+_KEYS_PER_LOOKUP = 400
 
 
 @dataclass(frozen=True)
@@ -90,58 +78,75 @@ class Window:
 
 
 def load_posts(engine: Engine, window: Window) -> pd.DataFrame:
-    """The labelled posts of a window as settled, the newest MAX_POSTS at most, `at` in East Africa Time.
+    """The labelled posts of a window as settled, without their texts, the newest MAX_POSTS at most, `at` in East Africa Time.
 
-    `main_problem` is, of the problems settled, the one that the model is surest of; `person` tells authors apart, a post without one is its own.
+    `main_problem` is, of the problems settled, the one that the model is surest of; `person` tells authors apart, a post
+    without one is its own. `lane` is what the post counts as, None where it counts as nothing: see `data.facts`.
     """
-    posts = settled_posts()
+    facts = tables.facts
+    columns = [facts.c[name] for name in ("source", "id", "at", "person", "lane", "account", "main_problem")]
+    columns += [facts.c[name] for name in ("kind", "sentiment", "about", "lang")]
+    chosen = [_inside(window.from_at, window.to_at)]
+    if window.sources:
+        chosen.append(facts.c.source.in_(window.sources))
+    if window.langs:
+        chosen.append(facts.c.lang.in_(window.langs))
     query = (
-        select(
-            posts.c.source,
-            posts.c.id,
-            posts.c.created_at.label("at"),
-            posts.c.text,
-            posts.c.author,
-            posts.c.synthetic,
-            posts.c.problems,
-            posts.c.scores,
-            posts.c.kind,
-            posts.c.sentiment,
-            posts.c.about,
-            posts.c.lang,
-            posts.c.unsure,
-            posts.c.services,
-            posts.c.corrected,
-            posts.c.account,
-        )
-        .where(posts.c.created_at >= window.from_at, posts.c.created_at < window.to_at)
-        .order_by(posts.c.created_at.desc())
+        select(*columns, type_coerce(facts.c.problems, Text).label("problems"))
+        .where(_of_all_lanes(*chosen))
+        .order_by(facts.c.at.desc(), facts.c.source, facts.c.id)
         .limit(MAX_POSTS)
     )
-    if window.sources:
-        query = query.where(posts.c.source.in_(window.sources))
-    if window.langs:
-        query = query.where(posts.c.lang.in_(window.langs))
     with engine.connect() as connection:
-        rows = [_row(row) for row in connection.execute(query).mappings()]
-    frame = pd.DataFrame(rows, columns=_POST_COLUMNS)
+        found = connection.execute(query)
+        # Plain tuples: pandas asks each Row what it is.
+        frame = pd.DataFrame([tuple(row) for row in found], columns=list(found.keys()))
     frame["at"] = pd.to_datetime(frame["at"], utc=True).dt.tz_convert(NAIROBI)
+    frame["main_problem"] = frame["main_problem"].fillna(NO_PROBLEM)
+    named = {text: json.loads(text) for text in frame["problems"].unique()}
+    frame["problems"] = frame["problems"].map(named)
     if window.problems:
         wanted = set(window.problems)
         frame = frame[[bool(wanted.intersection(problems or [NO_PROBLEM])) for problems in frame["problems"]]]
     return frame.reset_index(drop=True)
 
 
-def _row(row: Any) -> dict[str, Any]:
-    problems = row["problems"]
-    main = max(problems, key=lambda problem: row["scores"].get(problem, 0.0)) if problems else NO_PROBLEM
-    person = row["author"] or f"{row['source']}:{row['id']}"
-    return dict(row) | {"main_problem": main, "person": person}
+def _inside(from_at: datetime, to_at: datetime) -> ColumnElement[bool]:
+    """The facts from a moment up to another, by bucket, as the index has them, and then to the second."""
+    facts = tables.facts
+    first, last = _bucket(from_at), _bucket(to_at)
+    return and_(facts.c.bucket >= first, facts.c.bucket <= last, facts.c.at >= from_at, facts.c.at < to_at)
+
+
+def _of_all_lanes(*chosen: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Lane by lane, or no index would serve it."""
+    lane = tables.facts.c.lane
+    return or_(and_(lane.in_(LANES), *chosen), and_(lane.is_(None), *chosen))
+
+
+def _bucket(moment: datetime) -> int:
+    return int(moment.timestamp()) // BUCKET_SECONDS * BUCKET_SECONDS
+
+
+def with_texts(engine: Engine, posts: pd.DataFrame) -> pd.DataFrame:
+    """Some posts of `load_posts` with what the page shows of each: `text`, `services`, `unsure`, `corrected`, `synthetic`."""
+    settled = settled_posts()
+    shown = ["text", "services", "unsure", "corrected", "synthetic"]
+    rows: list[Any] = []
+    with engine.connect() as connection:
+        for source, of_source in posts.groupby("source"):
+            ids = list(of_source["id"])
+            for start in range(0, len(ids), _KEYS_PER_LOOKUP):
+                some = settled.c.id.in_(ids[start : start + _KEYS_PER_LOOKUP])
+                columns = [settled.c[name] for name in ("source", "id", *shown)]
+                rows += connection.execute(select(*columns).where(settled.c.source == source, some)).all()
+    texts = pd.DataFrame(rows, columns=["source", "id", *shown])
+    return posts.merge(texts, on=["source", "id"])  # one that was erased meanwhile is not shown
 
 
 def complaints(posts: pd.DataFrame) -> pd.DataFrame:
-    """What counts: kind `complaint`, about `ecitizen`."""
-    return posts[(posts["kind"] == "complaint") & (posts["about"] == "ecitizen")]
+    """What counts: kind `complaint`, about `ecitizen`, neither a repost nor written by an official account."""
+    return posts[posts["lane"] == "complaint"]
 
 
 def in_buckets(posts: pd.DataFrame, window: Window) -> pd.DataFrame:
@@ -177,7 +182,7 @@ def lanes(posts: pd.DataFrame, window: Window) -> pd.DataFrame:
     reasoned = not_counted(posts)
     shown = reasoned["reason"].isin(["rumour", "promotion", "unrelated"])
     shown |= reasoned["reason"].isin(["government", "dependency"]) & (reasoned["kind"] == "complaint")
-    return people_by(reasoned[shown].rename(columns={"reason": "lane"}), window, "lane")
+    return people_by(reasoned[shown].assign(lane=reasoned["reason"]), window, "lane")
 
 
 def not_counted(posts: pd.DataFrame) -> pd.DataFrame:
@@ -186,8 +191,10 @@ def not_counted(posts: pd.DataFrame) -> pd.DataFrame:
     official = rest["account"].notna()
     kind = rest["kind"].replace("official", "official_unlisted")
     reason = kind.where(rest["about"] == "ecitizen", rest["about"].replace("other", "unrelated"))
-    for first in ("rumour", "promotion"):
-        reason = reason.mask(kind == first, first)
+    # A complaint that counts in no lane is passed on from another, or by a suspected impostor.
+    reason = reason.mask((reason == "complaint") & rest["lane"].isna(), "repost")
+    for first in ("promotion", "rumour"):
+        reason = reason.mask((kind == first) | (rest["lane"] == first), first)
     reason = reason.mask(official, "official").mask(official & (rest["about"] != "ecitizen"), "official_elsewhere")
     return rest.assign(reason=reason)
 
@@ -315,13 +322,16 @@ def status_line(engine: Engine, now: datetime) -> Status:
 
     Usual is the median over the covered ones of the 14 days before; below 3 covered days it cannot be told.
     """
-    posts, models, coverage = tables.posts, tables.models, tables.coverage
+    posts, facts, coverage = tables.posts, tables.facts, tables.coverage
     with engine.connect() as connection:
         count, newest = connection.execute(
             select(func.count(), func.max(posts.c.created_at)).where(posts.c.created_at <= now)
         ).one()
-        model = connection.execute(select(models.c.model).where(models.c.active)).scalar()
-        waiting = count_waiting(connection, model, now)
+        has_fact = select(facts.c.id).where(facts.c.source == posts.c.source, facts.c.id == posts.c.id).exists()
+        textless = select(func.count()).where(posts.c.text_erased_at.is_not(None), posts.c.created_at <= now, ~has_fact)
+        waiting = (
+            count - connection.execute(_labelled_until(now)).scalar_one() - connection.execute(textless).scalar_one()
+        )
         covered = connection.execute(
             select(coverage.c.source, func.max(coverage.c.to_at))
             .where(coverage.c.gap_reason.is_(None), coverage.c.source != OFFICIAL, coverage.c.from_at <= now)
@@ -337,7 +347,7 @@ def status_line(engine: Engine, now: datetime) -> Status:
     if count == 0:
         return Status("empty", 0, None, looked_until, None, 0)
     hour = timedelta(hours=1)
-    recent = complaints(load_posts(engine, Window(now - hour, now)))["person"].nunique()
+    recent = _people(engine, now - hour, now)
     usual = _usual(engine, now, hour)
     if looked_until is None or looked_until < late or silent:
         word = "blind"
@@ -352,29 +362,38 @@ def status_line(engine: Engine, now: datetime) -> Status:
     return Status(word, recent, usual, looked_until, newest, waiting, silent)
 
 
+def _labelled_until(now: datetime) -> Select[tuple[int]]:
+    """How many posts up to now have a label: the whole buckets from the index alone, then the one that now is in."""
+    facts = tables.facts
+    whole = select(func.count()).where(facts.c.bucket < _bucket(now)).select_from(facts).scalar_subquery()
+    of_last = _of_all_lanes(facts.c.bucket == _bucket(now), facts.c.at <= now)
+    return select(whole + select(func.count()).where(of_last).select_from(facts).scalar_subquery())
+
+
 def _unlabelled_since(engine: Engine, from_at: datetime, to_at: datetime) -> bool:
-    posts, labels, models = tables.posts, tables.labels, tables.models
-    labelled = select(labels.c.id).where(
-        labels.c.source == posts.c.source,
-        labels.c.id == posts.c.id,
-        labels.c.model == select(models.c.model).where(models.c.active).scalar_subquery(),
-    )
+    posts, facts = tables.posts, tables.facts
+    labelled = select(facts.c.id).where(facts.c.source == posts.c.source, facts.c.id == posts.c.id)
     query = select(posts.c.id).where(posts.c.created_at >= from_at, posts.c.created_at <= to_at, ~labelled.exists())
     query = query.where(posts.c.text_erased_at.is_(None))
     with engine.connect() as connection:
         return connection.execute(query.limit(1)).scalar() is not None
 
 
+def _people(engine: Engine, from_at: datetime, to_at: datetime) -> int:
+    """Distinct people complaining from a moment up to another."""
+    facts = tables.facts
+    query = select(func.count(facts.c.person.distinct())).where(facts.c.lane == "complaint", _inside(from_at, to_at))
+    with engine.connect() as connection:
+        return connection.execute(query).scalar_one()
+
+
 def _usual(engine: Engine, now: datetime, hour: timedelta) -> float | None:
-    whole = Window(now - timedelta(days=USUAL_DAYS) - hour, now)
-    spans = looked_at(engine, whole)
-    found = complaints(load_posts(engine, whole))
+    spans = looked_at(engine, Window(now - timedelta(days=USUAL_DAYS) - hour, now))
     counts = []
     for day in range(1, USUAL_DAYS + 1):
         to_at = now - timedelta(days=day)
         if any(start <= to_at - hour and to_at <= end for start, end in spans):
-            inside = found[(found["at"] >= to_at - hour) & (found["at"] < to_at)]
-            counts.append(inside["person"].nunique())
+            counts.append(_people(engine, to_at - hour, to_at))
     return float(pd.Series(counts).median()) if len(counts) >= LEAST_USUAL_DAYS else None
 
 

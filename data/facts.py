@@ -112,6 +112,7 @@ def _fact(row: RowMapping, is_impostor: bool) -> dict[str, Any]:
         "bucket": int(row["created_at"].timestamp()) // BUCKET_SECONDS * BUCKET_SECONDS,
         "person": row["author"] or f"{row['source']}:{row['id']}",
         "lane": lane,
+        "account": row["account"],
         "copy": copy_of(row["text"]),
         "problems": problems,
         "main_problem": max(problems, key=lambda each: row["scores"].get(each, 0.0)) if problems else None,

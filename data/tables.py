@@ -269,6 +269,7 @@ facts = Table(
     Column("bucket", Integer, nullable=False),  # the begin of its five minutes, in seconds since 1970
     Column("person", String, nullable=False),
     Column("lane", String),  # what it counts as; NULL: nothing
+    Column("account", String),  # as in posts
     Column("copy", String, nullable=False),  # equal for near-copies of one text
     Column("problems", JsonText, nullable=False),
     Column("main_problem", String),

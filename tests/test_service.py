@@ -293,6 +293,11 @@ def test_the_demo_in_a_browser_shows_the_wave_and_the_acknowledgement(
         assert bars.count() > 5
         bars.nth(3).click()
         expect(shown.get_by_text("Posts behind the bar of Thu 05 Mar")).to_be_visible(timeout=60_000)
+        shown.get_by_role("link", name="Incidents").click()
+        expect(shown.get_by_role("heading", name="Incidents")).to_be_visible(timeout=60_000)
+        ladder = shown.locator(".stVegaLiteChart").first
+        expect(ladder.get_by_text("Huduma Kenya: acknowledged (one person)")).to_be_visible(timeout=60_000)
+        expect(ladder.get_by_text("some time on Thu 05 Mar").first).to_be_visible()
         shown.screenshot(path=tmp_path / "page.png")
         browser.close()
     assert not faults

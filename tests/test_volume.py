@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import random
+import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
 from labelled import MODEL, hours, labels, listen, nairobi, put
+from sqlalchemy import select
 
 from dashboard import volume
 from dashboard.volume import Window
+from data.corrections import settled_posts
+from data.labels import ABOUTS, KINDS, PROBLEMS
 from data.official import parse_official
 from data.records import Post
 from data.store import RunRecord
@@ -35,6 +41,55 @@ def test_only_complaints_about_ecitizen_count(store: Store) -> None:
         {"lane": "government", "people": 1},
         {"lane": "rumour", "people": 1},
     ]
+
+
+def test_a_repost_is_no_second_voice(store: Store) -> None:
+    put(store, "2026-03-05 09:00", labels("outage"), person="ann")
+    store.save_page([Post("x", "again", nairobi("2026-03-05 09:05"), "a post", author_id="ben", repost_of="x1")])
+    store.save_labels(MODEL, [("x", "again", labels("outage"))])
+    posts = volume.load_posts(store.engine, DAY)
+    assert len(posts) == 2
+    assert len(volume.complaints(posts)) == 1
+
+
+def test_what_is_counted_is_what_is_settled(store: Store) -> None:
+    """The facts against the settled labels themselves, for posts on all sides of the window's ends."""
+    seed = secrets.randbelow(10**6)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    written = []
+    for number in range(60):
+        at = nairobi("2026-03-04 23:00") + timedelta(seconds=draw.randrange(26 * 3_600))
+        problems = draw.sample(PROBLEMS, draw.randrange(3))
+        label = labels(*problems, kind=draw.choice(KINDS[:3]), about=draw.choice(ABOUTS))
+        written.append(put(store, f"{at:%Y-%m-%d %H:%M:%S}", label, person=f"p{number % 20}"))
+    for identifier in written[::7]:
+        store.correct("x", identifier, {"problems": ["payment"], "kind": "complaint"}, "desk", None)
+    store.erase_post("x", written[0])
+    settled = settled_posts()
+    inside = (settled.c.created_at >= DAY.from_at, settled.c.created_at < DAY.to_at)
+    with store.engine.connect() as connection:
+        rows = connection.execute(select(settled).where(*inside)).mappings().all()
+    posts = volume.load_posts(store.engine, DAY)
+    assert {(row["id"], row["kind"], row["about"], tuple(row["problems"])) for row in rows} == {
+        (row.id, row.kind, row.about, tuple(row.problems)) for row in posts.itertuples()
+    }
+    assert len(posts) == len(rows)
+    assert posts["at"].is_monotonic_decreasing
+    counted = {row["id"] for row in rows if (row["kind"], row["about"]) == ("complaint", "ecitizen")}
+    assert set(volume.complaints(posts)["id"]) == counted
+
+
+def test_texts_are_read_for_the_posts_that_are_listed(store: Store) -> None:
+    for minute in range(10, 20):
+        put(store, f"2026-03-05 09:{minute}", labels("outage"), text=f"ya {minute}")
+    listed = volume.load_posts(store.engine, DAY).head(3)
+    store.erase_post("x", listed["id"].iloc[1])
+    shown = volume.with_texts(store.engine, listed)
+    assert list(shown["text"]) == ["ya 19", "ya 17"]  # what was erased meanwhile is not shown
+    assert shown.iloc[0][["unsure", "corrected", "synthetic"]].tolist() == [False, False, False]
+    assert shown.iloc[0]["services"] == ["passport"]
+    assert volume.with_texts(store.engine, listed.head(0)).empty
 
 
 def test_a_person_counts_once_in_a_bar_and_again_in_the_next(store: Store) -> None:
@@ -155,6 +210,18 @@ def test_one_loud_person_is_not_above_usual(store: Store) -> None:
     for minute in range(10, 30):
         put(store, f"2026-03-05 09:{minute}", labels("lockout"), person="ann")
     assert volume.status_line(store.engine, NOW).word == "usual"
+
+
+def test_the_last_hour_is_exact_to_the_second(store: Store) -> None:
+    listen(store, "2026-02-10 00:00", "2026-03-05 09:30")
+    for moment in ("08:32:29", "08:32:30", "09:32:29", "09:32:30"):
+        put(store, f"2026-03-05 {moment}", labels("outage"))
+    now = nairobi("2026-03-05 09:32:30")
+    assert volume.status_line(store.engine, now).people_last_hour == 2
+    store.save_page([Post("x", "late", nairobi("2026-03-05 09:32:30"), "ecitizen iko down")])
+    store.save_page([Post("x", "later", nairobi("2026-03-05 09:32:31"), "ecitizen iko down")])
+    status = volume.status_line(store.engine, now)
+    assert (status.word, status.waiting) == ("behind", 1)
 
 
 def test_what_comes_after_the_pretended_now_is_not_known_yet(store: Store) -> None:

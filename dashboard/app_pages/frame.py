@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -53,3 +54,8 @@ def stamps(store: Store, settings: Settings, language: str) -> None:
 
 def shown_time(moment: datetime | None, language: str) -> str:
     return f"{moment.astimezone(NAIROBI):%a %d %b %Y %H:%M}" if moment else say(language, "never")
+
+
+def plain(text: str) -> str:
+    """The text with nothing in it that Markdown would take for its own: what others wrote is hostile input."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:&])", r"\\\1", " ".join(text.split()))

@@ -10,7 +10,11 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import charts, volume
+from dashboard.app_pages.banner import incident_banners, rumour_notices
 from dashboard.app_pages.frame import choose_language, opened_store, shown_time, stamps
+from dashboard.incidents import LANES
+from dashboard.record import listened_to, records
+from dashboard.rungs import announced, moment
 from dashboard.strings import label_name, say
 from data.circuit import Circuit, open_circuits
 from data.errors import TrackerError
@@ -23,6 +27,7 @@ from data.spending import standing_of_x
 REFRESH_SECONDS = 60
 CACHE_SECONDS = 20
 SHOWN_POSTS = 500
+DRAWN_INCIDENTS = 6
 PERIODS = ("1", "3", "7", "14", "all", "dates")
 STATUS_COLOURS = {
     "above": "red",
@@ -40,7 +45,7 @@ def _read(url: str, window: volume.Window) -> dict[str, Any]:
     posts = volume.load_posts(engine, window)
     found = volume.complaints(posts)
     return {
-        "posts": found,
+        "posts": found[["source", "id", "at", "person", "main_problem", "problems", "sentiment", "lang"]],
         "volume": volume.volume_by_problem(posts, window),
         "sentiment": volume.sentiment_over_time(posts, window),
         "lanes": volume.lanes(posts, window),
@@ -50,6 +55,16 @@ def _read(url: str, window: volume.Window) -> dict[str, Any]:
         "not_counted": volume.not_counted(posts),
         "holes": volume.not_looked_at(engine, window),
     }
+
+
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=32)
+def _incidents(url: str, from_at: datetime, now: datetime) -> dict[str, Any]:
+    """The incidents since a moment, and those not over yet, in brief; whatever the filters, which an incident knows nothing of."""
+    engine = opened_store(url).engine
+    found: dict[str, Any] = {lane: records(engine, now, from_at, lane=lane, brief=True) for lane in LANES}
+    with engine.connect() as connection:
+        found["listened"] = listened_to(connection)
+    return found | {"maintenance": announced(engine, now)}
 
 
 @st.cache_data(ttl=CACHE_SECONDS, max_entries=4)
@@ -199,8 +214,8 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
         )
 
 
-def _posts_table(posts: pd.DataFrame, language: str) -> None:
-    shown = posts.head(SHOWN_POSTS)
+def _posts_table(url: str, posts: pd.DataFrame, language: str) -> None:
+    shown = volume.with_texts(opened_store(url).engine, posts.head(SHOWN_POSTS))
     reasons = [label_name(language, reason) for reason in shown["reason"]] if "reason" in shown else None
     table = pd.DataFrame(
         {
@@ -233,7 +248,9 @@ def _posts_table(posts: pd.DataFrame, language: str) -> None:
     st.caption(say(language, "posts_note", shown=len(shown), total=len(posts)))
 
 
-def _behind(found: dict[str, Any], window: volume.Window, chosen: list[dict[str, Any]], language: str) -> None:
+def _behind(
+    url: str, found: dict[str, Any], window: volume.Window, chosen: list[dict[str, Any]], language: str
+) -> None:
     posts = found["posts"]
     if chosen:
         posts = volume.in_buckets(posts, window)
@@ -251,7 +268,7 @@ def _behind(found: dict[str, Any], window: volume.Window, chosen: list[dict[str,
     if posts.empty:
         st.info(say(language, "posts_none"))
     else:
-        _posts_table(posts, language)
+        _posts_table(url, posts, language)
 
 
 def _official_table(official: pd.DataFrame, language: str) -> None:
@@ -294,7 +311,7 @@ def _impostors(impostors: pd.DataFrame, language: str) -> None:
         st.dataframe(table, column_config=settings, hide_index=True, width="stretch")
 
 
-def _not_counted(posts: pd.DataFrame, language: str) -> None:
+def _not_counted(url: str, posts: pd.DataFrame, language: str) -> None:
     if posts.empty:
         return
     with st.expander(say(language, "not_counted", count=len(posts))):
@@ -307,7 +324,7 @@ def _not_counted(posts: pd.DataFrame, language: str) -> None:
             selection_mode="multi",
             key="reasons",
         )
-        _posts_table(posts[posts["reason"].isin(chosen)] if chosen else posts, language)
+        _posts_table(url, posts[posts["reason"].isin(chosen)] if chosen else posts, language)
 
 
 @st.fragment(run_every=REFRESH_SECONDS)
@@ -325,6 +342,8 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
     with st.spinner(say(language, "reading"), show_time=True):
         status = _status(url, now.replace(second=0, microsecond=0))
         found = _read(url, window)
+        incidents = _incidents(url, window.from_at, now.replace(second=0, microsecond=0))
+    incident_banners(incidents["complaint"], incidents["listened"], now, language)
     _status_block(status, language)
     for circuit in _resting(url, now.replace(second=0, microsecond=0)):
         since, again = shown_time(circuit.since, language), shown_time(circuit.next_try_at, language)
@@ -340,14 +359,28 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         st.warning(say(language, "no_coverage"))
     _metrics(found, window, language)
     st.subheader(say(language, "volume"))
-    drawn = volume.drawn_messages(found["official"])
-    chart = charts.volume_chart(found["volume"], drawn, found["holes"], window, language)
+    messages = volume.drawn_messages(found["official"])
+    begun = {lane: [each for each in incidents[lane] if moment(each["started_at"]) < window.to_at] for lane in LANES}
+    drawn = begun["complaint"][-DRAWN_INCIDENTS:]
+    chart = charts.volume_chart(
+        found["volume"],
+        messages,
+        found["holes"],
+        window,
+        language,
+        records=drawn,
+        maintenance=incidents["maintenance"],
+    )
     event = st.altair_chart(
         chart, width="stretch", on_select="rerun", selection_mode=charts.BAR_SELECTION, key="volume"
     )
     st.caption(say(language, "volume_note"))
-    if len(drawn) < len(found["official"]):
-        st.caption(say(language, "official_undrawn", drawn=len(drawn), total=len(found["official"])))
+    if len(messages) < len(found["official"]):
+        st.caption(say(language, "official_undrawn", drawn=len(messages), total=len(found["official"])))
+    if drawn or incidents["maintenance"]:
+        st.caption(say(language, "incident_marks"))
+    if len(drawn) < len(begun["complaint"]):
+        st.caption(say(language, "incidents_undrawn", drawn=len(drawn), total=len(begun["complaint"])))
     chosen = list((event.get("selection") or {}).get(charts.BAR_SELECTION) or [])
     left, right = st.columns([2, 3])
     with left:
@@ -359,10 +392,11 @@ def _page(url: str, settings: Settings, window_of: object, language: str) -> Non
         st.altair_chart(charts.sentiment_chart(found["sentiment"], window, language), width="stretch", key="sentiments")
         st.caption(say(language, "lanes"))
         st.altair_chart(charts.lanes_chart(found["lanes"], window, language), width="stretch", key="lanes")
-    _behind(found, window, chosen, language)
+    rumour_notices(begun["rumour"], language)
+    _behind(url, found, window, chosen, language)
     _official_table(found["official"], language)
     _impostors(found["impostors"], language)
-    _not_counted(found["not_counted"], language)
+    _not_counted(url, found["not_counted"], language)
     st.caption(say(language, "model", model=opened_store(url).active_model() or "-"))
 
 

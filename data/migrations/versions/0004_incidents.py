@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("bucket", sa.Integer, nullable=False),
         sa.Column("person", sa.String, nullable=False),
         sa.Column("lane", sa.String),
+        sa.Column("account", sa.String),
         sa.Column("copy", sa.String, nullable=False),
         sa.Column("problems", sa.Text, nullable=False),
         sa.Column("main_problem", sa.String),
