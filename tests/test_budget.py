@@ -372,6 +372,29 @@ def test_a_lost_answer_is_paid_for_once(reader: Callable[..., Reading], platform
     assert platform.billed_usd[TODAY] <= usd + SLIVER
 
 
+def test_what_was_pushed_off_the_page_while_its_answer_was_lost_is_counted_too(
+    reader: Callable[..., Reading], platform: XPlatform, clock: Clock
+) -> None:
+    def arrive(line: str) -> None:
+        if "trying again" in line:
+            clock.at += 2 * MINUTE
+            platform.publish(x_posts(30, clock.at - MINUTE, timedelta(seconds=1), seed=9))
+
+    reading = reader()
+    reading.run()
+    clock.at += 10 * MINUTE
+    platform.publish(x_posts(100, clock.at - MINUTE, timedelta(seconds=1)))
+    platform.fail(DROPPED)
+    run = reading.run(stop_after=1, report=arrive)
+    assert run is None  # after the first page
+    assert len(reading.rows()) == 100
+    assert platform.billed_posts[TODAY] == 130
+    assert spending(reading.store)[TODAY][0] == 130
+    assert reading.run().outcome == "done"
+    assert platform.billed_posts[TODAY] == len(reading.rows()) == 130
+    assert platform.billed_usd[TODAY] <= spending(reading.store)[TODAY][2] + SLIVER
+
+
 def test_what_was_lost_for_good_stays_counted(reader: Callable[..., Reading], platform: XPlatform) -> None:
     platform.publish(x_posts(150, NOW - MINUTE))
     platform.fail(*[DROPPED] * 6)

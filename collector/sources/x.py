@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from collector.budget import limited
 from collector.page import Page, Question, Refused, TemporaryFailure
-from collector.sources.x_api import RECENT, RECENT_COUNTS, Api, id_time, is_id, x_time
+from collector.sources.x_api import LAG, RECENT, RECENT_COUNTS, Api, id_time, is_id, x_time
 from collector.terms import as_phrase, distinct
 from data.errors import InputError, RecordError
 from data.spending import USD_PER_RECENT_COUNTS, Limits, x_limits
@@ -31,9 +31,7 @@ EVERY_SECONDS = 120.0
 QUERY_CHARACTERS = 512
 MOST_POSTS = 100  # that X gives in a page
 REACH = timedelta(days=7)
-# X answers 400 to a start less than a few seconds inside its window, or less than 10 s before now.
-MARGIN = timedelta(seconds=60)
-LAG = timedelta(seconds=15)
+MARGIN = timedelta(seconds=60)  # X answers 400 to a start less than a few seconds inside its window
 # A walk down to the end of the window begins so far inside that the window does not pass it while it reads.
 SLACK = timedelta(minutes=30)
 # A walk that was cut off longer ago than this is finished first, and another follows at once.
@@ -102,6 +100,7 @@ class Search:
         self.budget: Budget | None = None
         self._query = query
         self._api = Api(token, url)
+        self._first_floor: datetime | None = None  # until there is a cursor, so that a repeated request is the same
 
     def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
         """One page of at most 100 posts; see `collector.page`."""
@@ -111,7 +110,9 @@ class Search:
         top = datetime.fromisoformat(walk["top"]) if "top" in walk else now - LAG
         reach = now - REACH + MARGIN
         looked_to = _reached(walk, top)
-        floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else reach + SLACK
+        if self._first_floor is None or self._first_floor < reach:
+            self._first_floor = reach + SLACK
+        floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else self._first_floor
         if floor < reach:
             lost_to = min(reach + SLACK, looked_to)
             spans.append(Span(floor, lost_to, "older than the 7 days that X's recent search reaches back"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -36,6 +36,7 @@ FIELDS = {  # the parameter, and what to ask for: X renames tweets to posts
     "tweet.fields": "created_at,author_id,lang,referenced_tweets,note_tweet,edit_history_tweet_ids",
     "post.fields": "created_at,author_id,lang,referenced_posts,note_post",  # the history of edits comes unasked
 }
+LAG = timedelta(seconds=15)  # so late a post is found, at most; X answers 400 to a time less than 10 s before now
 _SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
 
 
@@ -53,38 +54,52 @@ class Answer:
     next_token: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A request whose answer did not arrive, and what is reserved for it."""
+
+    reservation: Reservation
+    route: str
+    params: dict[str, Any]
+    at: datetime
+
+
 class Api:
     """The calls that one stream makes."""
 
     def __init__(self, bearer_token: str, url: str) -> None:
         self._client = tweepy.Client(bearer_token, wait_on_rate_limit=False)
         self._client.session.mount(API, Gateway(url))
-        self._held: Reservation | None = None
+        self._lost: _Lost | None = None
         self.fields = "tweet.fields"
 
     def read_posts(self, route: str, params: dict[str, Any], most: int, budget: Budget) -> Answer | None:
         """A page of `most` posts, or fewer where the budget ends before; None where it does not hold the smallest page."""
-        # After a lost answer the same posts are asked for again, which X bills once a day: one reservation covers both.
-        if self._held is None or not budget.holds(self._held):
-            self._held = budget.reserve_posts(LEAST_POSTS, most, USD_PER_POST + USD_PER_USER)
-        held = self._held
+        lost, self._lost = self._lost, None
+        if lost and (lost.route, lost.params) == (route, params) and budget.holds(lost.reservation):
+            held: Reservation | None = lost.reservation  # for the same posts, which X bills once a day
+        else:
+            held, lost = budget.reserve_posts(LEAST_POSTS, most, USD_PER_POST + USD_PER_USER), None
         if held is None:
             return None
         asked = params | {"max_results": held.posts, "expansions": "author_id", "user.fields": "username"}
         try:
             body = self.ask("GET", route, asked | {self.fields: FIELDS[self.fields]})
         except AnswerLost:
+            self._lost = lost or _Lost(held, route, params, budget.now())
             raise
         except SourceError:
-            self._held = None
-            budget.settle(held, 0, 0.0)
+            if lost:
+                self._lost = lost
+            else:
+                budget.settle(held, 0, 0.0)
             raise
         posts, cost = price(body)
-        self._held = None
-        budget.settle(held, posts, cost)
-        versions = [
-            int(item["id"]) for item in body.get("data") or [] if isinstance(item, dict) and is_id(item.get("id"))
-        ]
+        data = body.get("data") or []
+        versions = [int(item["id"]) for item in data if isinstance(item, dict) and is_id(item.get("id"))]
+        # Each post written since then may have pushed one of the lost answer off this full page.
+        unseen = sum(id_time(version) > lost.at - LAG for version in versions) if lost and posts >= held.posts else 0
+        budget.settle(held, posts + unseen, cost + unseen * (USD_PER_POST + USD_PER_USER))
         return Answer(body, cost, versions, (body.get("meta") or {}).get("next_token"))
 
     def count_posts(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from collector.budget import spent_until
 from collector.page import Page, TemporaryFailure
-from collector.sources.x import LAG, NAME, bearer_token, compile_query, records
-from collector.sources.x_api import ALL, ALL_COUNTS, Api, id_time, x_time
+from collector.sources.x import NAME, bearer_token, compile_query, records
+from collector.sources.x_api import ALL, ALL_COUNTS, LAG, Api, id_time, x_time
 from data.errors import InputError
 from data.spending import USD_PER_ALL_COUNTS, USD_PER_POST, USD_PER_USER, x_limits
 from data.store import Span

@@ -16,8 +16,8 @@ import structlog
 import tweepy
 
 from collector.page import Page, RateLimited, Refused, SourceError, TemporaryFailure
-from collector.sources.x import LAG, NAME, bearer_token, compile_query, open_search, records
-from collector.sources.x_api import API, FIELDS, RULES, Api, Gateway, failure, price
+from collector.sources.x import NAME, bearer_token, compile_query, open_search, records
+from collector.sources.x_api import API, FIELDS, LAG, RULES, Api, Gateway, failure, price
 from data.spending import LEAST_POSTS, USD_PER_POST, USD_PER_USER, x_limits
 from data.store import Span
 
