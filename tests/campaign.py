@@ -11,8 +11,8 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from faults import (
@@ -31,7 +31,6 @@ from mastodon_server import MastodonInstance, Toot
 from platforms import (
     REDDIT_ID,
     REDDIT_SECRET,
-    X_EPOCH_MS,
     X_TOKEN,
     Clock,
     RedditItem,
@@ -83,6 +82,7 @@ class Scene:
     source = ""
     pages: Pages | None = None
     stale_walk = timedelta(0)  # a walk that was cut off so shortly ago goes on, and reads nothing newer
+    tolerance = SECOND  # between the time at which a post was written and the one that is stored
     lag = timedelta(0)  # so much of the newest time is left to the next walk
     bursts = (1, 20, 60, 160)  # how many posts come between two runs
     downtime = 9 * DAY  # longer than the platform reaches back
@@ -463,6 +463,7 @@ class AppleScene(ReviewScene):
 class BlueskyScene(Scene):
     source = "bluesky"
     downtime = 3 * DAY
+    tolerance = MINUTE  # a post of a wrong time is dated by the clock of the collector, which stands still in a run
 
     def servers(self) -> list[AbstractContextManager[Any]]:
         self.stream = Jetstream(lambda: self.clock.at)
@@ -719,7 +720,9 @@ class Run:
         }
         self.collecting.start(job)
         if kill:
-            after = self.draw.choice([0, 1, 1, self.draw.randint(1, 4), self.draw.randint(1, 4), self.draw.randint(1, 12)])
+            after = self.draw.choice(
+                [0, 1, 1, self.draw.randint(1, 4), self.draw.randint(1, 4), self.draw.randint(1, 12)]
+            )
             plan.await_requests(before + after, self.collecting.is_over)
             time.sleep(self.draw.uniform(0, 0.03 if after else 0.15))
             self.collecting.kill()
@@ -799,7 +802,8 @@ class Run:
             for id_, at, words in stored.posts
             if id_ in known
             and not any(
-                redacted(version) == words and abs(at - written) <= SECOND for written, version in known[id_].versions
+                redacted(version) == words and abs(at - written) <= scene.tolerance
+                for written, version in known[id_].versions
             )
         ]
         if wrong:
@@ -825,7 +829,9 @@ class Run:
             covered, gaps = stored.covered.get(stream, []), stored.gaps.get(stream, [])
             whole = united([*covered, *gaps])
             if len(whole) > 1:
-                self._broken(f"{stream}: time neither looked at nor a gap: {seconds(without([(whole[0][0], whole[-1][1])], whole))}")
+                self._broken(
+                    f"{stream}: time neither looked at nor a gap: {seconds(without([(whole[0][0], whole[-1][1])], whole))}"
+                )
             if not whole:
                 if scene.alive(stream):
                     self._broken(f"{stream}: nothing counts as looked at")

@@ -147,8 +147,13 @@ def main() -> None:
         """What is loaded at its first use is loaded here, once for all children."""
         with tempfile.TemporaryDirectory() as folder:
             settings = load_settings(
-                database_url=f"sqlite:///{folder}/posts.db", pseudonym_key="a key of nobody at all", x_bearer_token="t",
-                reddit_client_id="i", reddit_client_secret="s", play_apps="a", apple_apps="1",
+                database_url=f"sqlite:///{folder}/posts.db",
+                pseudonym_key="a key of nobody at all",
+                x_bearer_token="t",
+                reddit_client_id="i",
+                reddit_client_secret="s",
+                play_apps="a",
+                apple_apps="1",
             )
             store = open_store(settings)
             now = datetime.now(UTC)

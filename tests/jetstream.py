@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from faults import Plan
-
     from websockets.http11 import Request, Response
 
 POST = "app.bsky.feed.post"

@@ -69,7 +69,9 @@ def test_the_same_on_postgresql(source: str, collecting: Collecting, postgres_da
 
 
 def one_post(connection: Connection) -> dict[str, Any]:
-    return dict(connection.execute(select(tables.posts).order_by(tables.posts.c.created_at.desc()).limit(1)).mappings().one())
+    return dict(
+        connection.execute(select(tables.posts).order_by(tables.posts.c.created_at.desc()).limit(1)).mappings().one()
+    )
 
 
 def lose(connection: Connection) -> None:
@@ -126,9 +128,7 @@ def test_a_damaged_store_breaks_a_rule(
     assert any(rule in broken for broken in run.result.broken), run.result.broken
 
 
-def test_a_cursor_ahead_of_what_is_stored_breaks_a_rule(
-    collecting: Collecting, template: Path, tmp_path: Path
-) -> None:
+def test_a_cursor_ahead_of_what_is_stored_breaks_a_rule(collecting: Collecting, template: Path, tmp_path: Path) -> None:
     run = on_sqlite("reddit", SEED, collecting, template, tmp_path)
     assert run.go().broken == []
     before = run.clock.at
@@ -149,7 +149,9 @@ def test_a_post_that_outlives_its_deletion_breaks_a_rule(
     assert run.go().broken == []
     gone = next(each for each in run.scene.everything().values() if each.gone and each.id in run.plan.served)
     with run.engine.begin() as connection:
-        connection.execute(insert(tables.posts).values(**one_post(connection) | {"id": gone.id, "text": gone.versions[0][1]}))
+        connection.execute(
+            insert(tables.posts).values(**one_post(connection) | {"id": gone.id, "text": gone.versions[0][1]})
+        )
     run.check_end()
     assert any("stored though deleted" in broken for broken in run.result.broken)
 
