@@ -16,6 +16,7 @@ import resource
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from jetstream import about, micros, traffic
 from sqlalchemy import func, select
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from collector.runner import Runner
@@ -58,7 +60,8 @@ def replay(total: int, begin: datetime, port: Any) -> None:
         for number in range(total):
             line = parts[number % len(parts)].replace("TIME", str(micros(begin) + 500 * number), 1)
             connection.send(line.replace("ROUND", f"r{number // len(parts)}", 1))
-        connection.recv()  # until the client has gone
+        with suppress(ConnectionClosed):
+            connection.recv()  # until the client has gone
 
     with serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server:
         port.send(server.socket.getsockname()[1])

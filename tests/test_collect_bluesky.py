@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from jetstream import (
     account,
     commit,
     did,
-    disturbed,
     identity,
     living,
     micros,
@@ -498,46 +496,6 @@ def test_another_address_may_have_a_path_and_a_final_slash(clock: Clock, tmp_pat
         assert reading.run().outcome == "done"
         assert_all_stored(reading, platform)
         reading.store.close()
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_any_mix_of_faults_stops_and_new_events_ends_with_each_post_once(
-    platform: Jetstream, clock: Clock, settings: Settings, seed: int
-) -> None:
-    print(f"seed {seed}")
-    draw = random.Random(seed)
-    module = source(page_events=draw.choice([30, 100, 300]), patience=LITTLE_PATIENCE_SECONDS)
-    reading = Reading(module, settings, clock)
-    platform.disturb = disturbed(seed, draw.choice([0, 0.05, 0.3]))
-    platform.publish(traffic(draw.randint(200, 900), NOW - SECOND, seed=100))
-    unreachable: set[str] = set()
-    expected_gaps = 0
-    for round_ in range(6):
-        breaks = [Break(draw.choice(BREAKS), draw.choice([0, 3, draw.randrange(900)])) for _ in range(3)]
-        platform.fail(*draw.sample([*breaks, Status(503), Status(429)], k=draw.randint(0, 3)))
-        reading.run(stop_after=draw.choice([None, 1, 2, 3]))
-        assert len(reading.coverage(FIREHOSE, gaps=True)) == expected_gaps
-        reading.assert_nothing_claimed_unread(FIREHOSE, living(platform.events))
-        if draw.random() < 0.15:
-            platform.mend()
-            assert reading.run().outcome == "done"
-            clock.at += timedelta(days=3)
-            lost = traffic(60, clock.at - timedelta(days=2), seed=200 + round_)
-            platform.publish(lost)
-            unreachable |= living(lost).keys()
-            expected_gaps += 1
-        clock.at += draw.choice([SECOND, 3 * MINUTE, timedelta(hours=5)])
-        platform.publish(traffic(draw.randint(20, 500), clock.at, timedelta(milliseconds=1), seed=round_))
-        if expected_gaps:  # found out by the next run, whatever breaks it
-            platform.mend()
-            assert reading.run().outcome == "done"
-    platform.mend()
-    clock.at += MINUTE
-    assert reading.run().outcome == "done"
-    assert reading.rows().keys() == living(platform.events).keys() - unreachable
-    assert len(reading.coverage(FIREHOSE, gaps=True)) == expected_gaps
-    assert len(reading.coverage(FIREHOSE)) == 1 + expected_gaps
-    reading.store.close()
 
 
 @pytest.mark.parametrize("pages", [1, None])

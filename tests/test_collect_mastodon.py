@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import KEY, NOW
 from mastodon_server import HOME, MastodonInstance, Toot, toots
-from platforms import DROPPED, HTML, TRUNCATED, Clock, Fault, Reading, body, edited, status
+from platforms import DROPPED, HTML, TRUNCATED, Clock, Fault, Reading, body, status
 
 from collector import web
 from collector.markup import plain_text
@@ -483,59 +482,6 @@ def test_an_answer_without_end_is_refused(reading: Reading, instance: MastodonIn
     run = reading.run()
     assert (run.outcome, reading.waits) == ("refused", [])
     assert "8 MB" in run.note
-
-
-def twice(answer: list[Any]) -> list[Any]:
-    return [*answer, *answer]
-
-
-def shuffled(seed: int) -> Callable[[list[Any]], list[Any]]:
-    def change(answer: list[Any]) -> list[Any]:
-        random.Random(seed).shuffle(answer)
-        return answer
-
-    return change
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_any_mix_of_faults_stops_and_new_posts_ends_with_each_post_once(
-    clock: Clock, tmp_path: Path, seed: int
-) -> None:
-    print(f"seed {seed}")
-    draw = random.Random(seed)
-    faults = [status(code) for code in (401, 403, 404, 429, 500, 503)]
-    faults += [status(429, X_RateLimit_Reset=""), DROPPED, TRUNCATED, HTML, body({}), body([{}]), body(b"[{")]
-    faults += [edited(twice), edited(shuffled(seed)), edited(lambda page: [{**each, "new_field": {}} for each in page])]
-    with MastodonInstance(clock.now) as first, MastodonInstance(clock.now, host="nyingine.example") as second:
-        first.most = second.most = 7  # Mastodon.py takes milliseconds a post
-        reading = reading_of(tmp_path, clock, first.url, second.url)
-        for round_ in range(4):
-            passed = draw.choice([timedelta(seconds=30), 10 * MINUTE, HOUR])
-            clock.at += passed
-            step = draw.choice([timedelta(milliseconds=1), passed / 20])  # none is older than the last look
-            for number, (own, other) in enumerate(((first, second), (second, first))):
-                count = draw.randint(0, 18)
-                posts = toots(count, clock.at, step, seed=1 + 2 * round_ + number, host=own.host)
-                own.publish(posts)
-                other.publish(draw.sample(posts, count // 2))
-            for _ in range(draw.randint(0, 5)):
-                fault = replace(draw.choice(faults), path=draw.choice([TAG, PUBLIC]))
-                draw.choice([first, second]).fail(fault)
-            reading.run(stop_after=draw.choice([None, None, 1, 3]))
-            assert_nothing_claimed_unread(reading, first, second)
-        for instance in (first, second):
-            instance.mend()
-        clock.at += 25 * HOUR  # when a timeline that was closed is asked again
-        reading.run()
-        assert reading.run().outcome == "done"
-        served = first.served("ecitizen") | second.served("ecitizen")
-        assert reading.rows().keys() == served.keys()
-        for instance in (first, second):
-            assert reading.coverage(stream(instance), gaps=True) == []
-            assert len(reading.coverage(stream(instance))) == 1
-        assert_nothing_claimed_unread(reading, first, second)
-        assert reading.run().new == 0
-        reading.store.close()
 
 
 def test_the_command_and_the_doctor(tracker: Callable[..., CompletedProcess[str]]) -> None:

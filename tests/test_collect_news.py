@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -265,54 +264,6 @@ def test_a_key_in_the_address_is_not_shown(site: NewsSite, clock: Clock, tmp_pat
     run = reading.run()
     assert run.outcome == "failed"
     assert "sirikubwa" not in run.note + capsys.readouterr().out
-    reading.store.close()
-
-
-def _shuffled(seed: int) -> Callable[[bytes], bytes]:
-    def change(feed: bytes) -> bytes:
-        head, *rows = feed.split(b"<item>")
-        if not rows:
-            return feed
-        rows[-1], tail = rows[-1].split(b"</item>")[0] + b"</item>", rows[-1].split(b"</item>")[1]
-        random.Random(seed).shuffle(rows)
-        return b"<item>".join([head, *rows, *rows]) + tail  # reordered, and each twice
-
-    return change
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_any_mix_of_faults_and_new_items_stores_each_served_item_once(
-    site: NewsSite, clock: Clock, tmp_path: Path, seed: int
-) -> None:
-    print(f"seed {seed}")
-    draw = random.Random(seed)
-    faults = [status(code) for code in (401, 404, 429, 500)] + [
-        DROPPED,
-        TRUNCATED,
-        HTML,
-        body(b""),
-        edited(_shuffled(seed)),
-    ]
-    reading = reading_of(tmp_path, clock, f"{site.url}/rss")
-    name = stream(site, "/rss")
-    ever_listed: set[str] = set()
-    for round_ in range(8):
-        site.publish(
-            items(draw.choice([0, 1, 5, 19, 30]), clock.at, timedelta(seconds=draw.randint(1, 9)), seed=round_)
-        )
-        site.fail(*(draw.choice(faults) for _ in range(draw.randint(0, 3))))
-        if reading.run().outcome == "done":
-            ever_listed |= {item.id for item in site.listed()}
-        assert reading.rows().keys() == ever_listed
-        reading.assert_nothing_claimed_unread(name, served(site))
-        site.mend()
-        clock.at += draw.choice([5 * MINUTE, HOUR])
-    assert reading.run().outcome == "done"
-    for item in site.items:  # what was never listed is inside a gap, or was there before the first look
-        if item.id not in reading.rows():
-            first = min(from_at for from_at, _ in reading.coverage(name))
-            gaps = reading.coverage(name, gaps=True)
-            assert item.at < first or any(from_at <= item.at <= to_at for from_at, to_at in gaps)
     reading.store.close()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -395,31 +394,6 @@ def test_an_item_of_wrong_types_is_counted_and_the_others_are_stored(
     platform.fail(edited(lambda answer: answer["data"]["children"].append(ODD_ITEM) or answer))
     assert reading.run().outcome == "done"
     assert_all_stored(reading, platform)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_any_mix_of_faults_stops_and_new_posts_ends_with_each_post_once(
-    reading: Reading, platform: RedditPlatform, clock: Clock, seed: int
-) -> None:
-    print(f"seed {seed}")
-    draw = random.Random(seed)
-    faults = [status(503), status(429), status(401), status(403), DROPPED, TRUNCATED, HTML, body([]), body({})]
-    platform.publish([*submissions(draw.randint(0, 350), NOW - MINUTE, seed=100), *comments(99, NOW, seed=101)])
-    for round_ in range(8):
-        for _ in range(draw.randint(0, 3)):
-            fault = replace(draw.choice(faults), path=draw.choice([SEARCH, COMMENTS, ""]))
-            platform.fail(*[fault] * draw.choice([1, 3]))
-        reading.run(stop_after=draw.choice([None, 1, 2, 4]))
-        assert_nothing_claimed_unread(reading, platform)
-        clock.at += draw.choice([timedelta(seconds=1), 3 * MINUTE, 5 * HOUR])
-        platform.publish(submissions(draw.randint(0, 130), clock.at, timedelta(milliseconds=1), seed=round_))
-        platform.publish(comments(draw.randint(0, 130), clock.at, timedelta(milliseconds=1), seed=20 + round_))
-    platform.mend()
-    clock.at += MINUTE
-    assert reading.run().outcome == "done"
-    assert_all_stored(reading, platform)
-    clock.at += MINUTE
-    assert reading.run().new == 0
 
 
 def test_a_refused_source_does_not_stop_the_other_and_the_command_says_so(

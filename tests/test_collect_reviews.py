@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import random
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -344,60 +343,6 @@ def test_a_page_that_was_read_before_is_asked_again(reading: Reading, store: Rev
     store.fail(edited(keep), edited(again))
     run = reading.run()
     assert (run.outcome, run.new, len(reading.waits)) == ("done", 120, 1)
-
-
-def _swap(lists: list[Any], seed: int) -> list[Any]:
-    random.Random(seed).shuffle(lists)
-    return [*lists, *lists[:5]]
-
-
-def _mixed(seed: int) -> Callable[[Any], Any]:
-    """The same page in another order, with some reviews twice."""
-
-    def change(answer: Any) -> Any:
-        if isinstance(answer, bytes):
-            lines = json.loads(answer.removeprefix(b")]}'"))
-            found = json.loads(lines[0][2])
-            lines[0][2] = json.dumps([_swap(found[0], seed), *found[1:]] if found else found)
-            return json.dumps(lines).encode()
-        if isinstance(answer["feed"].get("entry"), list):
-            answer["feed"]["entry"] = _swap(answer["feed"]["entry"], seed)
-        return answer
-
-    return change
-
-
-@pytest.mark.parametrize("seed", range(7))
-def test_any_mix_of_faults_stops_and_new_reviews_ends_with_each_review_once(
-    reading: Reading, store: ReviewStore, clock: Clock, seed: int
-) -> None:
-    print(f"seed {seed}")
-    draw = random.Random(seed)
-    store.most = 9
-    faults = [status(code) for code in (401, 403, 429, 500, 503)] + [
-        DROPPED,
-        TRUNCATED,
-        HTML,
-        body({}),
-        edited(_mixed(seed)),
-    ]
-    for round_ in range(6):
-        passed = draw.choice([timedelta(minutes=10), HOUR, 2 * DAY])
-        clock.at += passed
-        store.publish(reviews(draw.randint(0, 14), clock.at, passed / 20, seed=round_))  # none older than the last look
-        if len(store.reviews) > 9 and draw.random() < 0.5:  # somebody edits a review
-            edited_one = draw.choice(list(store.reviews.values()))
-            store.publish([replace(edited_one, at=clock.at, text="Again eCitizen")])
-        store.fail(*(draw.choice(faults) for _ in range(draw.randint(0, 4))))
-        reading.run(stop_after=draw.choice([None, None, 1, 2]))
-        reading.assert_nothing_claimed_unread(stream(store), served(store))
-        store.mend()
-    run = reading.run()
-    assert run.outcome == "done"
-    assert reading.rows().keys() == served(store).keys()
-    assert {row.text for row in reading.rows().values()} == {review.text for review in store.reviews.values()}
-    assert reading.coverage(stream(store), gaps=True) == []
-    assert reading.run().new == 0
 
 
 def test_the_command_the_doctor_and_the_settings(tracker: Callable[..., CompletedProcess[str]]) -> None:

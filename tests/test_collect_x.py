@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -436,35 +435,6 @@ def test_a_page_that_was_read_before_leads_past_nothing(reading: Reading, platfo
     run = reading.run()
     assert (run.outcome, len(reading.waits)) == ("done", 1)
     assert_all_stored(reading, platform)
-
-
-FAULTS = [status(503), status(429), status(401), status(402), status(400), DROPPED, TRUNCATED, HTML, LIST, NO_ID]
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_any_mix_of_faults_stops_and_new_posts_ends_with_each_post_once(
-    reading: Reading, platform: XPlatform, clock: Clock, seed: int
-) -> None:
-    print(f"seed {seed}")
-    draw = random.Random(seed)
-    platform.publish(x_posts(draw.randint(150, 500), NOW - MINUTE, seed=100))
-    for round_ in range(12):
-        platform.fail(*draw.choices([*FAULTS, platform.empty_page()], k=draw.randint(0, 4)))
-        if draw.random() < 0.3:
-            platform.forget_tokens()
-        reading.run(stop_after=draw.choice([None, 1, 2, 3]))
-        reading.assert_nothing_claimed_unread("search", served(platform))
-        clock.at += draw.choice([timedelta(seconds=1), 3 * MINUTE, timedelta(hours=5)])
-        platform.publish(x_posts(draw.randint(0, 220), clock.at, timedelta(milliseconds=10), seed=round_))
-    platform.mend()
-    reading.run()
-    clock.at += MINUTE
-    assert reading.run().outcome == "done"
-    assert_all_stored(reading, platform)
-    (covered,) = reading.coverage("search")
-    assert all(to_at <= covered[0] for _, to_at in reading.coverage("search", gaps=True))
-    assert covered[0] < min(served(platform).values())
-    assert reading.run().fetched == 0
 
 
 def test_a_look_alike_is_known_by_its_displayed_name_which_is_not_kept(reading: Reading, platform: XPlatform) -> None:
