@@ -14,10 +14,11 @@ from official_server import DID, X_ACCOUNT, Accounts, Said, sayings
 from platforms import DROPPED, HTML, TRUNCATED, X_TOKEN, Clock, Fault, Reading, body, edited, status
 from sqlalchemy import select
 
-from collector.sources import official, x
+from collector.sources import official
 from data import tables
 from data.errors import InputError
 from data.settings import load_settings
+from data.spending import USD_PER_POST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -137,11 +138,11 @@ def test_x_is_asked_for_no_more_than_is_new_and_its_cost_is_counted(
     reading = reading_of(tmp_path, clock, accounts, "x")
     accounts.posts += sayings(20, NOW - 5 * MINUTE)
     first = reading.run()
-    assert first is not None and first.cost_usd == pytest.approx(20 * x.USD_PER_POST)
+    assert first is not None and first.cost_usd == pytest.approx(20 * USD_PER_POST)
     clock.at += HOUR
     accounts.posts += sayings(2, clock.at - MINUTE, MINUTE, seed=2)
     second = reading.run()
-    assert second is not None and second.cost_usd == pytest.approx(2 * x.USD_PER_POST)
+    assert second is not None and second.cost_usd == pytest.approx(2 * USD_PER_POST)
     _, parameters = accounts.requests[-1]
     assert parameters["start_time"] == f"{NOW - official.OVERLAP:%Y-%m-%dT%H:%M:%SZ}"
     assert "expansions" not in parameters
@@ -377,5 +378,5 @@ def test_the_command_reads_and_says_what_it_did(
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["official"]
     assert (found["fetched"], found["new"], found["outcome"]) == (12, 12, "done")
-    assert found["estimated_cost_usd"] == pytest.approx(4 * x.USD_PER_POST)
+    assert found["estimated_cost_usd"] == pytest.approx(4 * USD_PER_POST)
     assert X_TOKEN not in done.stdout + done.stderr

@@ -22,6 +22,7 @@ from platforms import Platform
 from sqlalchemy import select
 
 from collector.sources import bluesky, mastodon, reddit, x
+from collector.sources.x_api import id_time
 from data import tables
 from data.errors import RecordError
 from data.records import parse_post
@@ -126,7 +127,7 @@ def test_recorded_answers_of_x_go_through_tweepy_into_the_store(library: str, pl
     assert len(found) > 10
     for identifier, post in served.items():
         said = post.get("created_at")
-        at = datetime.fromisoformat(said) if said else x.snowflake_time(identifier)
+        at = datetime.fromisoformat(said) if said else id_time(identifier)
         assert abs(found[identifier] - at) < timedelta(seconds=1)  # some were served with and without a time
     assert any("created_at" not in post for post in served.values()) or library != "tweepy"
     print(f"{library}: {len(stored)} posts served, {len(found)} stored")
