@@ -44,7 +44,7 @@ class XCompliance(Platform):
         if path == self.LOOKUP and method == "GET":
             return self._lookup(parameters["ids"].split(","))
         if path == self.JOBS and method == "POST":
-            wanted = json.loads(next(iter(parameters)))  # the body
+            wanted = json.loads(parameters["json"])
             if wanted["type"] != "tweets":
                 raise _Answer(400, self.error_body(400))
             number = str(1_420_000_000_000_000_000 + len(self.jobs))
