@@ -413,6 +413,16 @@ def test_a_wrong_channel_is_named_without_its_address(
     assert "Traceback" not in done.stderr
 
 
+def test_an_address_may_stand_in_the_env_file_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("DESK_URL=json://127.0.0.1:9/file\n", encoding="utf-8")
+    setting = load_settings(alert_channels={"desk": {"url_from": "DESK_URL"}})
+    assert load_channels(setting)[0].url.get_secret_value() == "json://127.0.0.1:9/file"
+    monkeypatch.setenv("DESK_URL", "json://127.0.0.1:9/environment")
+    assert load_channels(setting)[0].url.get_secret_value() == "json://127.0.0.1:9/environment"
+
+
 def test_a_list_of_addresses_keeps_their_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     urls = "json://127.0.0.1:9/a,b, json://127.0.0.1:9/c\njsons://127.0.0.1/d"
     monkeypatch.setenv("TRACKER_ALERT_URLS", urls)
