@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from killing_alerts import KEY, NOW, AlertKilling
+from killing_alerts import KEY, LONGEST_SECONDS, NOW, AlertKilling
 from receivers import HttpReceiver, SmtpReceiver
 from sqlalchemy import insert, select
 
@@ -45,7 +45,7 @@ def main() -> int:
                     row |= {"message": {"title": f"incident {number}", "body": "", "picture": None, "tells": []}}
                     connection.execute(insert(tables.alerts).values(row | {"made_at": NOW, "not_before": NOW}))
             killing = AlertKilling(url, receiver, arguments.seed)
-            killing.run(arguments.kills)
+            killing.run(arguments.kills, LONGEST_SECONDS[name])
             with store.engine.connect() as connection:
                 rows = connection.execute(select(tables.alerts)).all()
             store.close()

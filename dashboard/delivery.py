@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from apprise.plugins.base import NotifyBase
-    from sqlalchemy import ColumnElement, Engine, Row
+    from sqlalchemy import ColumnElement, Connection, Engine, Row
 
     from dashboard.channels import Channel
 
@@ -42,6 +42,9 @@ LATE_AFTER = timedelta(minutes=10)
 # A message that fails so often goes without its picture, which may be what is refused, and later behind the others.
 PICTURE_ATTEMPTS, LAST_IN_LINE_ATTEMPTS = 2, 5
 UNANSWERED = "handed over, and ended before the receiver answered: it may have arrived"
+_HEAD = re.compile(
+    rb"[A-Z]+ [^\r\n]* HTTP/1\.1\r\n.*?\r\ncontent-length: *[1-9]\d*\r\n(?:.*\r\n)?\r\n$", re.IGNORECASE | re.DOTALL
+)
 _STATUS = re.compile(r"error=(\d{3})\b")
 _REPLY = re.compile(r"\((\d{3}), b['\"]")
 _REASONS = (
@@ -93,10 +96,12 @@ def deliver(
         plugin = open_channel(channel)
         while (row := _claim(engine, channel, clock())) is not None:
             message = _message(row, channel, clock(), draw if plugin.attachment_support else None)
-            try:
-                failure = send(plugin, message, before=partial(_hand_over, engine, row, clock))
-            except Superseded:
-                continue
+            # Held ready, so that nothing but the mark stands between the mark and the bytes.
+            with engine.execution_options(writes=True).connect() as connection:
+                try:
+                    failure = send(plugin, message, before=partial(_hand_over, connection, row, clock))
+                except Superseded:
+                    continue
             if failure is None:
                 done.sent += 1
                 _settle(engine, row, {"sent_at": clock(), "failure": None})
@@ -198,12 +203,12 @@ def _unchanged(number: int, attempts: int) -> ColumnElement[bool]:
     return and_(table.c.number == number, table.c.attempts == attempts, table.c.sent_at.is_(None))
 
 
-def _hand_over(engine: Engine, row: Row[Any], clock: Callable[[], datetime]) -> None:
+def _hand_over(connection: Connection, row: Row[Any], clock: Callable[[], datetime]) -> None:
     values = {"sent_at": clock(), "failure": UNANSWERED}
     mark = update(tables.alerts).where(_unchanged(row.number, row.attempts)).values(values)
-    with engine.execution_options(writes=True).begin() as connection:
-        if not connection.execute(mark).rowcount:
-            raise Superseded
+    if not connection.execute(mark).rowcount:
+        raise Superseded
+    connection.commit()
 
 
 def _settle(engine: Engine, row: Row[Any], values: dict[str, Any]) -> None:
@@ -244,7 +249,7 @@ _hooked = False
 
 @contextmanager
 def _leaving(before: Callable[[], None]) -> Iterator[None]:
-    """Call `before` when the message leaves: at the first HTTP request, or at the text of a mail, not at its preliminaries.
+    """Call `before` when the message leaves: at the body of the first HTTP request, or at the text of a mail.
 
     Python reports both to audit hooks (PEP 578) right before the bytes are written. Where a plugin speaks neither, it is not called.
     """
@@ -263,8 +268,11 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
     global _before
     if event not in ("http.client.send", "smtplib.send") or _before is None:
         return
-    if event == "smtplib.send" and not arguments[1].endswith(b"\r\n.\r\n"):
+    sent = arguments[1] if isinstance(arguments[1], bytes) else b""
+    if event == "smtplib.send" and not sent.endswith(b"\r\n.\r\n"):
         return
+    if event == "http.client.send" and _HEAD.match(sent):
+        return  # its body is another event
     before, _before = _before, None
     before()
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 KEY = "a key of the tests, nobody's secret"
 NOW = datetime(2026, 3, 6, 17, 0, tzinfo=UTC)
 # From a small server in front of imports that are done already: a process begins in some milliseconds.
+# About what two alerts take, so that most are killed while they send.
+LONGEST_SECONDS = {"http": 0.06, "smtp": 0.3}
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["dashboard.delivery", "apprise", "killing_alerts"])
 
@@ -44,13 +46,12 @@ class AlertKilling:
         self.landed: Counter[str] = Counter()
         self._database, self._draw, self._now = database, random.Random(seed), NOW
 
-    def run(self, kills: int) -> None:
-        """So many processes that are killed within the time that some alerts take, then one to the end."""
+    def run(self, kills: int, longest_seconds: float) -> None:
+        """So many processes that are killed within this time, in which some alerts are sent, then one to the end."""
         for _ in range(kills):
             before = len(self.receiver.got)
             process = self._start()
-            # Long enough for one or two, so that most are killed while they send.
-            process.join(self._draw.uniform(0, 0.06))
+            process.join(self._draw.uniform(0, longest_seconds))
             self.landed["while it had alerts to send" if process.is_alive() else "after its end"] += 1
             process.kill()
             process.join()

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import NOW
-from killing_alerts import AlertKilling
+from killing_alerts import LONGEST_SECONDS, AlertKilling
 from labelled import MODEL, labels, put
 from receivers import PASSWORD, HttpReceiver, SmtpReceiver
 from sqlalchemy import insert, select, update
 
+from dashboard.alerts import Watch
 from dashboard.channels import load_channels
 from dashboard.delivery import GIVEN_UP_AFTER, LEASE, UNANSWERED, deliver, pause_after
 from dashboard.picture import png
 from data import tables
 from data.records import Post
 from data.settings import load_settings
-from data.store import Span
+from data.store import RunRecord, Span
 
 if TYPE_CHECKING:
     import subprocess
@@ -144,6 +145,24 @@ def test_a_receiver_that_is_down_for_an_hour_misses_nothing_and_hears_nothing_tw
         assert sorted(got.title for got in receiver.got) == ["at 0", "at 10", "at 35", "at 59"]
         assert next(got for got in receiver.got if got.title == "at 0").body.startswith("Late: this was written at")
     assert all(row.sent_at is not None and row.failure is None for row in rows(store))
+
+
+def test_the_outbox_is_the_same_on_both_databases(
+    opened: Callable[..., Store], desks: list[Channel], http: HttpReceiver, clock: Clock
+) -> None:
+    store = opened()
+    begin = NOW - timedelta(hours=2)
+    store.save_run(RunRecord("x", begin, begin + MINUTE, "done"))
+    store.save_page([], source="x", stream="s", spans=[Span(begin, begin + MINUTE)])
+    for _ in range(2):
+        Watch(store.engine, desks, "http://localhost:8501").step(NOW)
+    assert [(row.kind, row.channel) for row in rows(store)] == [("blind", "chat"), ("blind", "mail")]
+    http.status = 500
+    assert (deliver(store.engine, desks, clock).sent, len(http.got)) == (1, 0)
+    http.status = 200
+    clock.now += MINUTE
+    assert (deliver(store.engine, desks, clock).sent, len(http.got)) == (1, 1)
+    assert "x: not looked at since Fri 06 Mar 2026 18:01 EAT" in http.got[0].body
 
 
 def test_pauses_grow_up_to_a_quarter_of_an_hour() -> None:
@@ -317,7 +336,7 @@ def test_killed_at_any_moment_nothing_is_doubled_and_what_is_lost_is_known(
     killing = AlertKilling(url_of(), request.getfixturevalue(receiver), seed=20_261_130)
     print(killing.seed)
     write(store, "desk", 40)
-    killing.run(kills=25)
+    killing.run(25, LONGEST_SECONDS[receiver])
     print(killing.landed)
     assert killing.doubled() == 0
     lost = killing.lost(row.message["title"] for row in rows(store))
@@ -392,6 +411,16 @@ def test_a_wrong_channel_is_named_without_its_address(
     assert says in done.stderr
     assert "s3cret" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_address_may_stand_in_the_env_file_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("DESK_URL=json://127.0.0.1:9/file\n", encoding="utf-8")
+    setting = load_settings(alert_channels={"desk": {"url_from": "DESK_URL"}})
+    assert load_channels(setting)[0].url.get_secret_value() == "json://127.0.0.1:9/file"
+    monkeypatch.setenv("DESK_URL", "json://127.0.0.1:9/environment")
+    assert load_channels(setting)[0].url.get_secret_value() == "json://127.0.0.1:9/environment"
 
 
 def test_a_list_of_addresses_keeps_their_commas(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,7 +135,7 @@ def test_the_service_watches_and_alerts_and_starts_that_part_again(
     ended.append(process)
     until_said(process, "nobody is told: no alert channel")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
-    [watch] = [child for child in children if b"alerts" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    [watch] = [child for child in children if b"\0alerts\0" in Path(f"/proc/{child}/cmdline").read_bytes()]
     os.kill(int(watch), signal.SIGKILL)
     until_said(process, "alerts: ended with status -9; starting it again")
     until_said(process, "nobody is told: no alert channel")
