@@ -63,6 +63,7 @@ MAX_WHO_CHARACTERS = 200
 MAX_WHY_CHARACTERS = 2_000
 VERDICTS = ("confirmed", "dismissed")
 _ANALYST = ":analyst"  # where the hash of an author has the source, whose name has no colon
+_CACHE_KIB = 32 * 1024  # new posts touch the indexes of authors, which are hashes, all over; 2 MB is SQLite's default
 _KEYS_PER_LOOKUP = 500  # SQLite's default limit of variables in a statement was 999 for long
 _MIGRATION_LOCK = 0x65436974  # "eCit", PostgreSQL's advisory lock while migrating
 
@@ -869,6 +870,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # SQLAlchemy says BEGIN below; the driver's own would come too late
     _use_wal(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA secure_delete = ON")  # what is erased leaves the file, not only the index
 
 
