@@ -74,7 +74,7 @@ def follow_stream(settings: Settings, every_seconds: float) -> None:
     except Stopped:
         pass
     finally:
-        stream.close()
+        stream.disconnect()
         store.close()
     say("stopped; what was read is saved")
 

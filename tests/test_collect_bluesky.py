@@ -202,7 +202,8 @@ def test_what_is_deleted_there_is_erased_here_and_stays_out(
     with reading.store.engine.connect() as connection:
         ((action, detail),) = connection.execute(select(tables.audit.c.action, tables.audit.c.detail)).all()
     assert action == "erase as at the platform"
-    assert detail == {"source": "bluesky", "ids": [uri(gone)], "authors": 1, "posts": 2}
+    told = {"source": "bluesky", "ids": [uri(gone)], "authors": 1, "posts": 2}
+    assert {name: detail[name] for name in told} == told
 
     clock.at += MINUTE
     again = [event | {"time_us": micros(clock.at - SECOND)} for event in (gone, by_gone)]

@@ -78,7 +78,7 @@ class Following:
         except Stopped:
             pass
         finally:
-            self.stream.close()
+            self.stream.disconnect()
 
     def stop(self) -> None:
         self._stop.set()

@@ -120,8 +120,8 @@ class FilteredStream:
         """How long the search reads alone from now on."""
         return max(0.0, (self._again_at - now).total_seconds())
 
-    def close(self) -> None:
-        """End the connection, as the process ends."""
+    def disconnect(self) -> None:
+        """End the connection, which outlives the runs, as the process ends."""
         if self._connection is not None and self.budget is not None:
             batch = self._connection.drain(wait_seconds=0)
             batch.ended = True  # what may still come the search asks for again, and X bills it once
