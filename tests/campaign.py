@@ -754,7 +754,7 @@ class Run:
         1. What the store says was looked at is stored: each post of a covered span, and each below the cursor that is in no
            gap. Left out: a post that is gone from its platform, and one listed after its time had been looked at (an index
            that is behind, a post from another server), until a run has been read to its end.
-        2. No phantom: each stored post was served whole, in the words and at the time of one of its versions. (A post
+        2. No phantom: each stored post was served whole, in the words of one of its versions and at the time of one. (A post
            has one id, which the store holds once: a second copy would be a phantom.)
         3. After a run that ended `done`, each post that the platform listed from its beginning to its end is stored, and stays.
            Left out: a run that was told there is nothing, which proves nothing and is asked again by the next one; a
@@ -801,9 +801,9 @@ class Run:
             id_
             for id_, at, words in stored.posts
             if id_ in known
-            and not any(
-                redacted(version) == words and abs(at - written) <= scene.tolerance
-                for written, version in known[id_].versions
+            and not (
+                any(redacted(version) == words for _, version in known[id_].versions)
+                and any(abs(at - written) <= scene.tolerance for written, _ in known[id_].versions)
             )
         ]
         if wrong:

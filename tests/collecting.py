@@ -46,8 +46,10 @@ class Collecting:
 
     def __exit__(self, *_error: object) -> None:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
 
     def start(self, job: dict[str, Any]) -> None:
         """Begin a run: `source`, `settings`, `now`, `patience_seconds` and `page_events`."""

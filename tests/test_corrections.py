@@ -70,7 +70,7 @@ def rows(store: Store, table: Any = tables.corrections) -> list[dict[str, Any]]:
 
 def shown(store: Store, identifier: str, window: volume.Window = DAY) -> dict[str, Any]:
     """The labels of a post as every chart reads them."""
-    posts = volume.load_posts(store.engine, window)
+    posts = volume.with_texts(store.engine, volume.load_posts(store.engine, window))
     return dict(posts[posts["id"] == identifier].iloc[0])
 
 

@@ -23,6 +23,7 @@ from dashboard.strings import say
 from dashboard.volume import Window
 from data import tables
 from data.official import NAIROBI, parse_official
+from data.store import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +163,11 @@ def test_the_pages_give_the_reason_of_the_record_in_both_languages(store: Store)
     assert found["grade"] is None
     assert phrases.grade_words(found, None, "en") == f"No grade: {found['grade_reason']}."
     assert phrases.grade_words(found, None, "sw").startswith("Hakuna alama: neno la kwanza linajulikana kwa saa tu")
-    listen(store, "2026-03-05 08:00", "2026-03-05 10:00", source="official")
+    store.confirm_account(
+        "x:1", handle=None, office="KRA", is_ecitizen=False, evidence="https://kra.example", who="desk"
+    )
+    heard = Span(nairobi("2026-03-05 08:00"), nairobi("2026-03-05 10:00"))
+    store.save_page([], source="official", stream="x 1", spans=[heard])
     official(store, "2026-03-05T08:50", "acknowledged", office="KRA")
     graded = record(store, brief=True)
     assert graded["grade"] == "A"
