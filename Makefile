@@ -1,4 +1,4 @@
-.PHONY: demo test lint types lock clean
+.PHONY: demo test campaign lint types lock clean
 PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -7,7 +7,11 @@ demo: .venv/demo.stamp
 	$(BIN)/tracker demo $(DEMO_ARGS)
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest --numprocesses=auto -m "not train"
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile -m "not train and not campaign"
+
+# Kills at many moments, and what waits for long: by hand, before a release.
+campaign: .venv/test.stamp
+	$(BIN)/python -m pytest --numprocesses=4 -m campaign
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -177,6 +177,7 @@ def troubled(calm: Path) -> Path:
     return path
 
 
+@pytest.mark.campaign
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(gaps=st.lists(st.integers(20, 290), min_size=30, max_size=60), offset=st.integers(0, 240))
 def test_however_time_is_cut_into_steps_the_same_is_told_once(

@@ -193,6 +193,7 @@ ENDS = [
 ]
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("end", ENDS)
 def test_what_a_broken_connection_left_out_the_search_reads(
     follow: Callable[..., Following],

@@ -404,6 +404,7 @@ def test_a_server_that_nobody_chose_and_that_is_silent_stops_nothing(place: Plac
     assert "3 servers did not answer" in (result.note or "")
 
 
+@pytest.mark.campaign
 @only("bluesky", "x jobs")
 def test_killed_at_any_moment_and_run_again_exactly_what_is_gone_is_erased(
     place: Place, asking: Asking, tmp_path: Path

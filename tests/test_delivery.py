@@ -329,6 +329,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_keep_an_alert_back(
     assert http.got[0].pictures == []
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("receiver", ["http", "smtp"])
 def test_killed_at_any_moment_nothing_is_doubled_and_what_is_lost_is_known(
     store: Store, url_of: Callable[[], str], receiver: str, request: pytest.FixtureRequest

@@ -108,6 +108,7 @@ def damaged(content: bytes) -> bytes:
     return b"\n".join(kept)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("kind", ["JSONL", "zst", "CSV"])
 def test_a_killed_import_goes_on_where_it_was_and_ends_as_if_never_stopped(importing: Import, kind: str) -> None:
     posts = many_posts()

@@ -130,13 +130,13 @@ def test_a_night_too_quiet_to_tell_is_not_called_over(both: Store) -> None:
 
 def test_live_steps_raise_what_a_replay_of_the_same_store_raises(both: Store) -> None:
     posts = sorted([*usual(6), *storm(), *storm(40, 60, nairobi("2026-03-06 10:00"))])
-    past = [post for post in posts if post[0] < nairobi("2026-03-05 06:00")]
+    past = [post for post in posts if post[0] < nairobi("2026-03-05 08:30")]
     put_all(both, past)
     finder, raised = Finder(both.engine), dict[int, datetime]()
-    at, step = nairobi("2026-03-05 06:00"), timedelta(minutes=5)
-    while at < NOW:
-        put_all(both, [post for post in posts if at <= post[0] < at + step])
-        at += step
+    step, begins = timedelta(minutes=5), (nairobi("2026-03-05 08:30"), nairobi("2026-03-06 09:45"))
+    for at in [*(begin + step * n for begin in begins for n in range(1, 34)), NOW]:
+        before = at - step if at < NOW else begins[1] + step * 33
+        put_all(both, [post for post in posts if before <= post[0] < at])
         for number in keep(both.engine, finder.find(at), at):
             raised[number] = at
     live = kept(both)

@@ -251,6 +251,7 @@ def test_every_difference_is_written_and_the_examples_are_few(
     assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.campaign
 def test_labels_of_an_older_model_are_rerun_with_it(tracker: Tracker, exported: Path, tmp_path: Path) -> None:
     older = older_model(tmp_path / "older")
     done = tracker("classify", "--input", exported / "in.jsonl", "--output", "older.jsonl", "--model", "older")

@@ -202,7 +202,7 @@ def test_an_account_that_is_not_listed_is_no_official(tracker: Tracker) -> None:
     words = ["status", "add", "--at", "2026-03-05", "--status", "resolved", "All is well"]
     done = tracker(*words, "--account", "x:999")
     assert done.returncode == 2
-    assert "not on the list" in done.stderr
+    assert "not confirmed on the list" in done.stderr
     assert tracker(*words, "--office", "Huduma Kenya").returncode == 0
     listed = json.loads(tracker("status", "list", "--json").stdout)
     assert [message["office"] for message in listed] == ["Huduma Kenya"]

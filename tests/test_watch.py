@@ -209,6 +209,7 @@ def test_files_are_imported_as_they_come_until_it_is_stopped(
     assert len(stored(tmp_path)) == 5
 
 
+@pytest.mark.campaign
 def test_killed_at_any_moment_and_started_again_each_record_is_stored_once(
     watching: Callable[[], subprocess.Popen[str]], inbox: Path, tmp_path: Path
 ) -> None:
