@@ -42,6 +42,7 @@ OPEN_AT, CLOSE_AT = 0.125, 2.0
 STAY_AT = 3.0
 LEAST_PEOPLE = 5
 QUIET = 3 * HOUR
+ABANDONED = DAY  # after so long without knowing, a new rise is a new alarm
 ONSET_SPAN = HOUR
 
 
@@ -334,9 +335,9 @@ def alarms(
         return raised + int(inside[-1]) if inside.size else raised
 
     for row in above:
-        if last >= 0 and state(row) == "quiet":
+        if last >= 0 and ((known := state(row)) == "quiet" or times[row] - times[last] > ABANDONED):
             if raised >= 0:
-                found.append(Alarm(first, raised, shown(last), "quiet"))
+                found.append(Alarm(first, raised, shown(last), known))
             first = raised = -1
         elif last >= 0 and raised < 0 and times[row] - times[last] > quiet:
             first = -1  # what raised no alarm is not waited for

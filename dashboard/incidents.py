@@ -33,6 +33,7 @@ COMPLAINTS, RUMOURS = LANES = ("complaint", "rumour")
 RUMOUR_PEOPLE, RUMOUR_TIMES, USUAL_DAYS = 5, 4, 14
 HOUR_SECONDS = 3_600
 SETTLES_AFTER = timedelta(hours=1)
+MOST_WAIT = timedelta(days=2)  # a post that has no label after so long is not waited for
 _INCIDENTS_LOCK = 0x696E6369  # "inci": on PostgreSQL two services would each raise the same
 
 
@@ -42,6 +43,7 @@ class Series:
 
     times: Floats
     people: Floats
+    waits_from: float | None = None  # the first row in which a post waits for its label
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,26 @@ def load_series(engine: Engine, until: datetime, lane: str = COMPLAINTS, since: 
     # A post is proof that somebody looked, whatever the coverage says of these minutes.
     places = [int((row.bucket - begin) / BUCKET_SECONDS) for row in rows]
     people[places] = [row.people for row in rows]
-    return Series(times, people)
+    waiting = np.zeros(len(times))
+    for moment in _waiting(engine, window):
+        waiting[min(int((moment.timestamp() - begin) // BUCKET_SECONDS), len(times) - 1)] += 1
+    # Where more posts wait for a label than people are counted, nobody knows yet: a count may open, but is no calm.
+    people[waiting > np.nan_to_num(people)] = np.nan
+    return Series(times, people, float(times[np.argmax(waiting > 0)]) if waiting.any() else None)
+
+
+def _waiting(engine: Engine, window: Window) -> list[datetime]:
+    """When the posts of a window were written that have a text and no label yet."""
+    posts, facts = tables.posts, tables.facts
+    labelled = select(facts.c.id).where(facts.c.source == posts.c.source, facts.c.id == posts.c.id)
+    query = select(posts.c.created_at).where(
+        posts.c.created_at >= window.from_at,
+        posts.c.created_at < window.to_at,
+        posts.c.text_erased_at.is_(None),
+        ~labelled.exists(),
+    )
+    with engine.connect() as connection:
+        return list(connection.execute(query).scalars())
 
 
 class Finder:
@@ -91,14 +112,24 @@ class Finder:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._begin()
+
+    def _begin(self) -> None:
+        self._until: datetime | None = None
         self._settled = Detector()
         self._rows = _Rows()
         self._next: float | None = None
 
     def find(self, until: datetime) -> list[Found]:
-        """What there is up to `until`, in order of time. `until` must not go back."""
+        """What there is up to `until`, in order of time. Where the clock went back all is scored anew."""
+        if self._until is not None and until < self._until:
+            self._begin()
+        self._until = until
         tail = load_series(self._engine, until, COMPLAINTS, self._next)
-        settle = int(np.searchsorted(tail.times, until.timestamp() - SETTLES_AFTER.total_seconds()))
+        settled_to = until.timestamp() - SETTLES_AFTER.total_seconds()
+        if tail.waits_from is not None:
+            settled_to = min(settled_to, max(tail.waits_from, until.timestamp() - MOST_WAIT.total_seconds()))
+        settle = int(np.searchsorted(tail.times, settled_to))
         if settle:
             times, people = tail.times[:settle], tail.people[:settle]
             self._rows = self._rows.joined(times, people, self._settled.update(times, people))
@@ -234,7 +265,7 @@ def keep(engine: Engine, found: Sequence[Found], now: datetime) -> list[int]:
                     "synthetic": _synthetic(connection, each),
                 }
                 raised.append(int(connection.execute(insert(table).values(new).returning(table.c.id)).scalar_one()))
-            lost = [row.id for row in known if row.id not in touched and row.state != "quiet"]
+            lost = [row.id for row in known if row.id not in touched and row.state != "quiet" and row.last_at <= now]
             connection.execute(update(table).where(table.c.id.in_(lost)).values(state="quiet"))
     return raised
 

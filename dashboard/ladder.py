@@ -85,7 +85,7 @@ def words_of(course: Course, words: Sequence[Word], next_start: datetime | None 
 def planned(started_at: datetime, words: Sequence[Word]) -> Word | None:
     """The maintenance that was announced before an incident began and covers its begin."""
     for word in words:
-        if word.status == "maintenance" and word.confirmed and word.at < started_at and word.covers_from:
+        if word.status == "maintenance" and word.confirmed and word.until < started_at and word.covers_from:
             until = word.covers_to or word.covers_from + GRADED_AFTER
             if word.covers_from - STILL_COMING <= started_at <= until:
                 return word
@@ -105,14 +105,25 @@ def ladder(
     `words` are those of the incident, `complaints` its own and those after it, `listened` the spans in which confirmed
     official accounts were read, `listened_to_own` those in which eCitizen's own were.
     """
-    told = [word for word in words if word.confirmed and word.status in SPEAKING]
+    told = [
+        word
+        for word in words
+        if word.confirmed
+        and word.status in SPEAKING
+        # Before the onset only an admission is about it: "resolved" is the end of another.
+        and (word.status == "acknowledged" or word.until >= course.started_at)
+    ]
     first = next(iter(told), None)
     statement = next((word for word in told if word.scope == "statement"), None)
     own = next((word for word in told if word.from_ecitizen), None)
-    resolved = next((word for word in told if word.status == "resolved" and word.until >= course.started_at), None)
+    ended = [word for word in told if word.status == "resolved" and word.until >= course.started_at]
+    resolved = min(ended, key=lambda word: word.until, default=None)  # a day must not hide a minute of that day
     workaround = next((word for word in told if word.status == "workaround"), None)
-    grade, because = judged(first, course.started_at, listened, now)
-    own_grade, own_because = judged(own, course.started_at, listened_to_own, now)
+    # A first word that is coarsely known was said before a later one that is not.
+    by = min((word.until for word in told), default=None)
+    own_by = min((word.until for word in told if word.from_ecitizen), default=None)
+    grade, because = judged(first, course.started_at, listened, now, by)
+    own_grade, own_because = judged(own, course.started_at, listened_to_own, now, own_by)
     after, people_after = _after(resolved, course, complaints, now)
     first_complaint = min((each.at for each in complaints if each.at >= course.started_at), default=course.started_at)
     return {
@@ -127,8 +138,8 @@ def ladder(
             "resolved": _step(resolved),
             "quiet": course.ended_at.isoformat() if course.ended_at else None,
         },
-        "minutes_to_acknowledge": _minutes(first, course.started_at),
-        "minutes_to_acknowledge_between": _between(first, course.started_at),
+        "minutes_to_acknowledge": _minutes(first, course.started_at, by),
+        "minutes_to_acknowledge_between": _between(first, course.started_at, by),
         "minutes_to_resolve": _minutes(resolved, course.started_at),
         "minutes_to_resolve_between": _between(resolved, course.started_at),
         "complaints_after_resolved": after,
@@ -155,19 +166,23 @@ def graded(
 
 
 def judged(
-    word: Word | None, started_at: datetime, listened: Sequence[Interval], now: datetime
+    word: Word | None,
+    started_at: datetime,
+    listened: Sequence[Interval],
+    now: datetime,
+    by: datetime | None = None,
 ) -> tuple[str | None, str]:
-    """The grade of a first word, or None, and which of REASONS it has."""
+    """The grade of a first word, or None, and which of REASONS it has. `by` is when it was surely said, where that is known better."""
     if word is None:
         if now < started_at + GRADED_AFTER:
             return None, "too_early"
         if not _within((started_at, started_at + GRADED_AFTER), listened):
             return None, "not_heard"
         return LAST_GRADE, "never"
-    grades = {_grade(moment - started_at) for moment in (word.at, word.until)}
+    grades = {_grade(moment - started_at) for moment in (word.at, min(word.until, by or word.until))}
     if len(grades) > 1:
         return None, "coarse"
-    if not _within((started_at, max(word.at, started_at)), listened):
+    if not _within((started_at, min(max(word.at, started_at), started_at + GRADED_AFTER)), listened):
         return None, "perhaps_earlier"
     return grades.pop(), "spoken"
 
@@ -206,15 +221,18 @@ def _step(word: Word | None) -> dict[str, Any] | None:
     }
 
 
-def _between(word: Word | None, started_at: datetime) -> list[int] | None:
+def _between(word: Word | None, started_at: datetime, by: datetime | None = None) -> list[int] | None:
     """Least and most whole minutes from the onset to a word; a word before it counts as 0."""
     if word is None:
         return None
-    return [max(0, int((moment - started_at) / timedelta(minutes=1))) for moment in (word.at, word.until)]
+    return [
+        max(0, int((moment - started_at) / timedelta(minutes=1)))
+        for moment in (word.at, min(word.until, by or word.until))
+    ]
 
 
-def _minutes(word: Word | None, started_at: datetime) -> int | None:
-    between = _between(word, started_at)
+def _minutes(word: Word | None, started_at: datetime, by: datetime | None = None) -> int | None:
+    between = _between(word, started_at, by)
     return between[0] if between and between[0] == between[1] else None
 
 

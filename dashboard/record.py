@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, literal, select
 
 from dashboard.incidents import COMPLAINTS, Found, find_all, official_words
-from dashboard.ladder import Complaint, Course, ladder, words_of
+from dashboard.ladder import STILL_COMING, Complaint, Course, ladder, planned, words_of
 from data import tables
 from data.accounts import listed_accounts
 from data.facts import BUCKET_SECONDS
@@ -99,7 +99,7 @@ def listened_to(connection: Connection, *, own: bool = False) -> list[Interval]:
     names = [
         f"{account.source} {(account.account_id or '').rpartition('://')[2]}"  # as the source `official` calls its timelines
         for account in accounts
-        if account.is_ecitizen or not own
+        if account.source != "news" and (account.is_ecitizen or not own)
     ]
     query = (
         select(table.c.stream, table.c.from_at, table.c.to_at)
@@ -109,7 +109,9 @@ def listened_to(connection: Connection, *, own: bool = False) -> list[Interval]:
     by_stream: dict[str, list[Interval]] = {}
     for row in connection.execute(query):
         by_stream.setdefault(row.stream, []).append((row.from_at, row.to_at))
-    first, *others = by_stream.values() or [[]]
+    if not names or by_stream.keys() < set(names):
+        return []  # one that was never read may have spoken
+    first, *others = by_stream.values()
     for spans in others:
         both = [(max(a, c), min(b, d)) for a, b in first for c, d in spans]
         first = [(start, end) for start, end in both if start < end]
@@ -135,6 +137,9 @@ def _record(
     minutes = max((row.last_at - row.started_at) / timedelta(minutes=1), 5.0)
     rise = min(len(posts) / max(usual_per_hour * minutes / 60, 1e-9), MOST_RISE)
     severity = rise * minutes * people
+    announced = planned(row.started_at, words)
+    if announced is not None and announced.covers_to and row.last_at > announced.covers_to + STILL_COMING:
+        announced = None  # it goes on after its window
     verdict, notes = _notes(connection, row.id)
     return {
         "id": row.id,
@@ -144,7 +149,7 @@ def _record(
         "started_at": row.started_at.isoformat(),
         "raised_at": row.raised_at.isoformat(),
         "ended_at": ended_at.isoformat() if ended_at else None,
-        "planned": row.planned,
+        "planned": announced is not None,
         "posts": len(posts),
         "people": people,
         "peak_per_hour": _peak_per_hour(posts),
@@ -226,7 +231,10 @@ def _usual_per_hour(connection: Connection, lane: str, before: datetime) -> floa
     since = before - USUAL_SPAN
     spans = connection.execute(
         select(coverage.c.from_at, coverage.c.to_at).where(
-            coverage.c.gap_reason.is_(None), coverage.c.to_at > since, coverage.c.from_at < before
+            coverage.c.gap_reason.is_(None),
+            coverage.c.source != "official",
+            coverage.c.to_at > since,
+            coverage.c.from_at < before,
         )
     ).all()
     seconds, reached = 0.0, since

@@ -336,3 +336,30 @@ def test_the_verb_finds_and_lists_and_an_empty_store_says_so(store: Store, track
     wrong = tracker("incidents", "dismiss", "7", "--who", "desk")
     assert (wrong.returncode, "no incident 7" in wrong.stderr) == (2, True)
     assert tracker("incidents", "--lane", "x").returncode == 2
+
+
+def test_labels_that_stall_are_no_calm_and_what_was_labelled_later_counts(both: Store) -> None:
+    put_all(both, usual(14))
+    posts = storm(120, 240)
+    early = [post for post in posts if post[0] < STORM + timedelta(minutes=60)]
+    put_all(both, early)
+    late = [
+        Post("x", f"late {number}", at, text, author_id=who)
+        for number, (at, who, text) in enumerate(post for post in posts if post not in early)
+    ]
+    both.save_page(late)
+    finder = Finder(both.engine)
+    [found] = finder.find(STORM + timedelta(hours=4))
+    assert found.state == "cannot_tell"
+    both.save_labels(MODEL, [("x", post.id, labels("lockout")) for post in late])
+    [found] = finder.find(STORM + timedelta(hours=9, minutes=5))
+    assert found.last_at >= STORM + timedelta(minutes=230)
+    assert found.state == "quiet"
+
+
+def test_a_clock_that_jumped_ahead_and_back_finds_what_comes(both: Store) -> None:
+    put_all(both, usual(15))
+    finder = Finder(both.engine)
+    assert finder.find(NOW + timedelta(days=2)) == []
+    put_all(both, storm())
+    assert len(finder.find(STORM + timedelta(hours=2))) == 1

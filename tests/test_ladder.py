@@ -163,3 +163,28 @@ def test_any_words_give_a_ladder_in_order_and_no_grade_without_listening(
     if not listened:
         assert found["grade"] is None or found["minutes_to_acknowledge_between"] == [0, 0]
     assert found["grade"] is not None or found["grade_reason"]
+
+
+def test_resolved_before_the_onset_is_the_end_of_another() -> None:
+    found = ladder(COURSE, [word(minutes(-90), "resolved")], [], ALL_DAY, ALL_DAY, NOW)
+    assert (found["ladder"]["first_official"], found["spoke_before_alarm"], found["grade"]) == (None, False, "F")
+
+
+def test_a_coarse_word_does_not_hide_a_precise_one() -> None:
+    day = word(nairobi("2026-03-05 00:00"), "update", precision="day")
+    found = ladder(COURSE, words_of(COURSE, [day, word(minutes(5))]), [], ALL_DAY, ALL_DAY, NOW)
+    assert (found["minutes_to_acknowledge_between"], found["grade"]) == ([0, 5], "A")
+    found = ladder(COURSE, words_of(COURSE, [day, word(minutes(20))]), [], ALL_DAY, ALL_DAY, NOW)
+    assert (found["minutes_to_acknowledge_between"], found["grade"]) == ([0, 20], None)
+    ends = [word(nairobi("2026-03-05 00:00"), "resolved", precision="day"), word(minutes(60), "resolved")]
+    assert ladder(COURSE, ends, [], ALL_DAY, ALL_DAY, NOW)["minutes_to_resolve"] == 60
+
+
+def test_a_word_after_four_hours_of_silence_leaves_the_f() -> None:
+    assert graded(word(minutes(400)), ONSET, [(ONSET, minutes(300))], NOW)[0] == "F"
+
+
+def test_maintenance_known_to_the_day_was_perhaps_not_announced_before() -> None:
+    window = {"covers_from": minutes(-10), "covers_to": minutes(120)}
+    same_day = word(nairobi("2026-03-05 00:00"), "maintenance", precision="day", **window)
+    assert planned(ONSET, [same_day]) is None
