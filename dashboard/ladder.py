@@ -157,14 +157,6 @@ def ladder(
     }
 
 
-def graded(
-    word: Word | None, started_at: datetime, listened: Sequence[Interval], now: datetime
-) -> tuple[str | None, str]:
-    """The grade of a first word, or None, and why."""
-    grade, because = judged(word, started_at, listened, now)
-    return grade, _reason(because, word, started_at)
-
-
 def judged(
     word: Word | None,
     started_at: datetime,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from labelled import nairobi
 
-from dashboard.ladder import Complaint, Course, Word, graded, ladder, planned, words_of
+from dashboard.ladder import REASONS, Complaint, Course, Word, judged, ladder, planned, words_of
 
 ONSET = nairobi("2026-03-05 09:00")
 COURSE = Course(ONSET, ONSET + timedelta(minutes=10), ONSET + timedelta(hours=6))
@@ -23,6 +23,14 @@ def minutes(count: float) -> datetime:
 def word(at: datetime, status: str = "acknowledged", **other: Any) -> Word:
     given = {"precision": "minute", "account": "x:1", "office": None, "from_ecitizen": False, "scope": "statement"}
     return Word(at=at, status=status, **(given | other))
+
+
+def graded(
+    first: Word | None, started_at: datetime, listened: list[tuple[datetime, datetime]], now: datetime
+) -> tuple[str | None, str]:
+    """The grade, and its reason in words."""
+    grade, because = judged(first, started_at, listened, now)
+    return grade, REASONS[because].format(precision=first.precision if first else "", minutes="")
 
 
 @pytest.mark.parametrize(
