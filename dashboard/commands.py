@@ -142,9 +142,10 @@ def incident_lines(record: dict[str, Any]) -> list[str]:
         return said or "none known"
 
     first = record["ladder"]["first_official"]
+    counted = f" ({record['people_counted']:,} counted)" * (record["people_counted"] < record["people"])
     lines = [
         f"{record['lane']} {record['id']}: {at(record['started_at'])}, {ended}{'; DEMO' if record['synthetic'] else ''}",
-        f"  {record['people']:,} people posting, at most {record['peak_per_hour']:,} an hour; {record['severity_level']}{f'; {shares}' if shares else ''}",
+        f"  {record['people']:,} people posting{counted}, at most {record['peak_per_hour']:,} an hour; {record['severity_level']}{f'; {shares}' if shares else ''}",
     ]
     if record["lane"] == "rumour":
         return [*lines, f"  raised {at(record['raised_at'])}; official denial: {spoken(record['denials'])}"]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from data.facts import count_people
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,6 +65,7 @@ class Complaint:
 
     at: datetime
     person: str
+    copy: str  # equal for near-copies of one text
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,8 @@ def _after(
         return None, None
     end = course.ended_at or now
     later = [each for each in complaints if resolved.until < each.at <= max(end, resolved.until)]
-    return len(later), len({each.person for each in later if each.at > resolved.until + STILL_COMING})
+    still = [(each.person, each.copy) for each in later if each.at > resolved.until + STILL_COMING]
+    return len(later), count_people(still)
 
 
 def _quiet_after(resolved: Word | None, course: Course) -> int | None:

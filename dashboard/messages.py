@@ -47,6 +47,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{people} people posting since {started} EAT, at most {peak} an hour; usual are {usual} posts an hour.",
         "Watu {people} wamechapisha tangu {started} EAT, {peak} kwa saa kwa wingi; kawaida ni machapisho {usual} kwa saa.",
     ),
+    "counted": (
+        "{counted} of them count: of people who post copies of one text, three.",
+        "{counted} kati yao wanahesabiwa: kati ya wanaochapisha nakala za maandishi yale yale, watatu.",
+    ),
     "problems": ("They name: {problems}.", "Wanataja: {problems}."),
     "words": ("Words that set it apart: {words}.", "Maneno yanayolitofautisha: {words}."),
     "silent": (
@@ -160,6 +164,8 @@ def of_incident(
             usual=f"{record['usual_per_hour']:.1f}",
         )
     ]
+    if record["people_counted"] < record["people"]:
+        lines.append(text(language, "counted", counted=f"{record['people_counted']:,}"))
     shares = [f"{label_name(language, name)} {share:.0%}" for name, share in record["problems"].items() if share > 0]
     if shares:
         lines.append(text(language, "problems", problems=", ".join(shares[:TOP_PROBLEMS])))

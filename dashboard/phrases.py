@@ -66,6 +66,12 @@ def usual_words(record: dict[str, Any]) -> str:
     return f"{usual:.1f}" if usual < 10 else f"{usual:,.0f}"
 
 
+def counted_words(record: dict[str, Any], language: str) -> str:
+    """How many of the people count, where copies of one text are among their posts; else nothing."""
+    counted = record["people_counted"]
+    return say(language, "people_counted", counted=counted) if counted < record["people"] else ""
+
+
 def spoken_words(words: Sequence[dict[str, Any]], language: str) -> str:
     """Who said what to whom and when, no more precisely than it is known; each word once."""
     told = []

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, literal, select
@@ -15,7 +16,7 @@ from dashboard.incidents import COMPLAINTS, Found, find_all, official_words
 from dashboard.ladder import STILL_COMING, Complaint, Course, ladder, planned, words_of
 from data import tables
 from data.accounts import listed_accounts
-from data.facts import BUCKET_SECONDS
+from data.facts import BUCKET_SECONDS, count_people, counted_people
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 USUAL_SPAN = timedelta(days=28)
 EVIDENCE_POSTS, SAMPLE_POSTS, TOP_NAMES, TOP_WORDS = 50, 3, 5, 10
 LEAST_WORD_PEOPLE = 3
-# Relative rise x minutes x people, from which on an incident is called so.
+# Relative rise x minutes x people counted, from which on an incident is called so.
 SEVERITIES = ((1_000_000.0, "severe"), (10_000.0, "major"), (0.0, "minor"))
 MOST_RISE = 50.0  # a rise over almost nothing says little about how much
 # What people name. What they name is a hint, never a verdict.
@@ -131,12 +132,13 @@ def _record(
     course = Course(row.started_at, row.raised_at, ended_at)
     posts = _posts(connection, row.lane, row.started_at, row.last_at if ended_at else now, texts=found is not None)
     own_words = words_of(course, words, next_start)
-    complaints = [Complaint(post.at, post.person) for post in posts]
-    people = len({post.person for post in posts})
-    usual_per_hour = _usual_per_hour(connection, row.lane, row.started_at)
+    complaints = [Complaint(post.at, post.person, post.copy) for post in posts]
+    people = counted_people((post.person, post.copy) for post in posts)
+    counted = [post for post in posts if post.person in people]  # what is said of the people is said of these
+    usual_posts, usual_people = _usual_per_hour(connection, row.lane, row.started_at)
     minutes = max((row.last_at - row.started_at) / timedelta(minutes=1), 5.0)
-    rise = min(len(posts) / max(usual_per_hour * minutes / 60, 1e-9), MOST_RISE)
-    severity = rise * minutes * people
+    rise = min(_people_by_bucket(counted) / (usual_people * minutes / 60), MOST_RISE)
+    severity = rise * minutes * len(people)
     announced = planned(row.started_at, words)
     if announced is not None and announced.covers_to and row.last_at > announced.covers_to + STILL_COMING:
         announced = None  # it goes on after its window
@@ -151,16 +153,17 @@ def _record(
         "ended_at": ended_at.isoformat() if ended_at else None,
         "planned": announced is not None,
         "posts": len(posts),
-        "people": people,
-        "peak_per_hour": _peak_per_hour(posts),
-        "usual_per_hour": round(usual_per_hour, 2),
+        "people": len({post.person for post in posts}),
+        "people_counted": len(people),
+        "peak_per_hour": _peak_per_hour(counted),
+        "usual_per_hour": round(usual_posts, 2),
         "severity": round(severity),
         "severity_level": next(name for least, name in SEVERITIES if severity >= least),
-        "problems": _shares(posts, lambda post: post.problems, people),
-        "services": _shares(posts, lambda post: post.services, people, TOP_NAMES),
-        "langs": _shares(posts, lambda post: (post.lang,), people),
-        "sources": _shares(posts, lambda post: (post.source,), people),
-        **({} if found is None else _of_texts(connection, row, posts)),
+        "problems": _shares(counted, lambda post: post.problems),
+        "services": _shares(counted, lambda post: post.services, TOP_NAMES),
+        "langs": _shares(counted, lambda post: (post.lang,)),
+        "sources": _shares(counted, lambda post: (post.source,)),
+        **({} if found is None else _of_texts(connection, row, counted)),
         **ladder(course, own_words, complaints, *listened, now),
         "evidence": [f"{post.source}:{post.id}" for post in posts[:EVIDENCE_POSTS]],
         **({} if found is None else {"today": _today(row, found)}),
@@ -225,8 +228,8 @@ def _bucket(moment: datetime) -> int:
     return int(moment.timestamp()) // BUCKET_SECONDS * BUCKET_SECONDS
 
 
-def _usual_per_hour(connection: Connection, lane: str, before: datetime) -> float:
-    """Posts an hour in the time looked at of the four weeks before."""
+def _usual_per_hour(connection: Connection, lane: str, before: datetime) -> tuple[float, float]:
+    """Posts, and people by five minutes, an hour in the time looked at of the four weeks before."""
     volume, coverage = tables.volume, tables.coverage
     since = before - USUAL_SPAN
     spans = connection.execute(
@@ -241,11 +244,19 @@ def _usual_per_hour(connection: Connection, lane: str, before: datetime) -> floa
     for start, end in sorted((max(row.from_at, since), min(row.to_at, before)) for row in spans):
         seconds += max((end - max(start, reached)).total_seconds(), 0.0)
         reached = max(reached, end)
-    query = select(volume.c.posts).where(
+    query = select(volume.c.posts, volume.c.people).where(
         volume.c.lane == lane, volume.c.bucket >= _bucket(since), volume.c.bucket < _bucket(before)
     )
-    count = float(sum(connection.execute(query).scalars()))
-    return (count + 0.5) / max(seconds / 3_600, 1.0)
+    rows, hours = connection.execute(query).all(), max(seconds / 3_600, 1.0)
+    return (sum(row.posts for row in rows) + 0.5) / hours, (sum(row.people for row in rows) + 0.5) / hours
+
+
+def _people_by_bucket(posts: Sequence[Post]) -> int:
+    """The people of each five minutes, added up, as the detector counts them."""
+    return sum(
+        count_people((post.person, post.copy) for post in of_bucket)
+        for _, of_bucket in groupby(posts, key=lambda post: _bucket(post.at))
+    )
 
 
 def _peak_per_hour(posts: Sequence[Post]) -> int:
@@ -261,8 +272,9 @@ def _peak_per_hour(posts: Sequence[Post]) -> int:
     return peak
 
 
-def _shares(posts: Sequence[Post], names: Any, people: int, most: int | None = None) -> dict[str, float]:
+def _shares(posts: Sequence[Post], names: Any, most: int | None = None) -> dict[str, float]:
     """Of the people, how many name each; the most named first."""
+    people = len({post.person for post in posts})
     naming: dict[str, set[str]] = {}
     for post in posts:
         for name in names(post):
@@ -288,11 +300,7 @@ def _words(connection: Connection, row: Row[Any], posts: Sequence[Post]) -> list
     before = _posts(connection, row.lane, row.started_at - USUAL_SPAN, row.started_at)
     inside, usual = Counter[str](), Counter[str]()
     for some, counts in ((posts, inside), (before, usual)):
-        seen = set()
-        for post in some:
-            if (post.person, post.copy) not in seen:
-                seen.add((post.person, post.copy))
-                counts.update(_tokens(post.text))
+        counts.update(word for _, word in {(post.person, word) for post in some for word in _tokens(post.text)})
     total, total_usual = sum(inside.values()), sum(usual.values())
     vocabulary = len(inside | usual)
     if vocabulary < 2:

@@ -323,6 +323,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "peak_hour": ("Most people in an hour", "Kilele cha watu kwa saa"),
     "usual_hour": ("usually {usual} posts an hour", "kwa kawaida machapisho {usual} kwa saa"),
     "posts_count": ("{posts:,} posts", "machapisho {posts:,}"),
+    "people_counted": (
+        "{counted:,} of them count for the severity and the shares: of people who post copies of one text, three.",
+        "{counted:,} kati yao wanahesabiwa kwa uzito na hisa: kati ya wanaochapisha nakala za maandishi yale yale, watatu.",
+    ),
     "judged": ("Judged by people", "Uamuzi wa watu"),
     "shares_of": ("Of the people, so many name or use", "Kati ya watu, wanaotaja au kutumia"),
     "share_problems": ("Problems", "Matatizo"),

@@ -43,15 +43,23 @@ def copy_of(text: str) -> str:
     return hashlib.blake2b(" ".join(words).encode(), digest_size=8).hexdigest()
 
 
-def count_people(posts: Iterable[tuple[str, str]]) -> int:
-    """Distinct people among (person, copy), of each copied text COPIES_COUNTED at most. A person counts with the first post."""
+def counted_people(posts: Iterable[tuple[str, str]]) -> set[str]:
+    """Who counts among (person, copy): of each copied text the first COPIES_COUNTED people. A person stands for the first post."""
     seen: set[str] = set()
+    counted: set[str] = set()
     copies: dict[str, int] = {}
     for person, copy in posts:
         if person not in seen:
             seen.add(person)
             copies[copy] = copies.get(copy, 0) + 1
-    return sum(min(people, COPIES_COUNTED) for people in copies.values())
+            if copies[copy] <= COPIES_COUNTED:
+                counted.add(person)
+    return counted
+
+
+def count_people(posts: Iterable[tuple[str, str]]) -> int:
+    """How many people count: see `counted_people`."""
+    return len(counted_people(posts))
 
 
 def refresh(connection: Connection, keys: Collection[tuple[str, str]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from datetime import datetime, timedelta
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,8 +51,9 @@ def fill(
 
 def burst(begin: datetime, minutes: int, people: int, name: str = "b") -> list[tuple[datetime, str, str]]:
     """So many people, one after the other at even distances, each with words of their own."""
+    own = [first + second for first in ascii_lowercase for second in ascii_lowercase]
     return [
-        (begin + minutes * MINUTE * number / people, f"{name}{number}", f"{WORDS} {name}{number} {'x' * (number % 7)}")
+        (begin + minutes * MINUTE * number / people, f"{name}{number}", f"{WORDS} {own[number]}")
         for number in range(people)
     ]
 
@@ -219,6 +221,16 @@ def test_who_spoke_before_the_first_alert_stands_in_it_and_is_not_told_again(
     walk(store, channel(monkeypatch), ONSET + 12 * MINUTE, ONSET + 30 * MINUTE, 6 * MINUTE)
     assert [key for key in kinds(store) if not key.startswith("escalated")] == ["opened"]
     assert "09:08 EAT" in written(store)[0].message["body"]
+
+
+def test_copies_of_one_text_are_told_and_make_nothing_worse(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, burst(ONSET, 60, 60))
+    fill(store, [(at, f"copier {who}", "eCitizen is down, repost!") for at, who, _ in burst(ONSET, 60, 600)])
+    walk(store, channel(monkeypatch), ONSET, ONSET + 60 * MINUTE, 10 * MINUTE)
+    last = written(store)[-1]
+    assert {row.severity for row in written(store)} <= {"minor", "major"}
+    assert last.message["body"].startswith("661 people posting")
+    assert "64 of them count: of people who post copies of one text, three." in last.message["body"]
 
 
 def test_planned_maintenance_does_not_alarm(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

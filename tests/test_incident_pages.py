@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,12 +43,13 @@ def _active(store: Store) -> None:
     listen(store, "2026-02-01 00:00", "2026-03-06 20:00")
 
 
-def wave(store: Store, people: int = 8, *, to: str = "2026-03-05 09:40", text: str = "imekata password") -> None:
-    """People who complain of being locked out, one every few minutes of 5 March from 9 on."""
+def wave(store: Store, people: int = 8, *, to: str = "2026-03-05 09:40", copy: str = "") -> None:
+    """People who complain of being locked out, one every few minutes of 5 March from 9 on, in words of their own or in copies."""
     step = (nairobi(to) - ONSET) / people
     for number in range(people):
+        text = f"{copy} {number}" if copy else f"imekata password {ascii_lowercase[number]}"
         at = (ONSET + number * step).replace(tzinfo=None).isoformat(" ", "seconds")
-        put(store, at, labels("lockout"), person=f"p{number}", text=f"{text} {number}")
+        put(store, at, labels("lockout"), person=f"p{number}", text=text)
 
 
 def raise_one(store: Store, *, state: str = "open", lane: str = "complaint", last: datetime = NOW) -> int:
@@ -247,11 +249,12 @@ def test_without_incidents_the_page_says_what_to_do(page: Callable[..., AppTest]
 
 @pages
 def test_the_record_shows_who_how_many_and_what_they_say(store: Store, page: Callable[..., AppTest]) -> None:
-    wave(store, text=HOSTILE)
+    wave(store, copy=HOSTILE)
     official(store, "2026-03-05", "acknowledged", precision="day")
     incident = raise_one(store)
     shown = page()
     assert metrics(shown) | {"State": "open", "People posting": "8", "Grade": "none"} == metrics(shown)
+    assert say("en", "people_counted", counted=3) in words(shown)
     assert shown.dataframe[0].value["id"].tolist() == [incident]
     assert shown.dataframe[0].value["because"].tolist() == [
         "the first word is known only to the day, which leaves the grade open"

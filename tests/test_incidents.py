@@ -225,6 +225,31 @@ def test_a_record_says_what_for_whom_and_how_bad(both: Store) -> None:
     assert record["grade_ecitizen"] is None, "its own accounts were not listened to"
 
 
+def test_a_repost_storm_makes_an_incident_no_worse(both: Store) -> None:
+    put_all(both, usual(16))
+    put_all(both, storm())
+    replay(both.engine, NOW)
+    [before] = records(both.engine, NOW)
+    assert before["people"] == before["people_counted"] == 60
+    copies = [(at, f"copier {who}", f"Boycott it now!!! @friend{n}") for n, (at, who, _) in enumerate(storm(600))]
+    given = [Post("x", f"copy {n}", at, text, author_id=who) for n, (at, who, text) in enumerate(copies)]
+    both.save_page(given)
+    both.save_labels(MODEL, [("x", post.id, labels("payment")) for post in given])
+    [record] = records(both.engine, NOW)
+    assert (record["posts"], record["people"], record["people_counted"]) == (660, 660, 63)
+    assert record["severity"] <= before["severity"] * 1.2
+    assert record["peak_per_hour"] <= before["peak_per_hour"] + 3
+    assert record["problems"] == {"lockout": round(60 / 63, 3), "payment": round(3 / 63, 3)}
+
+
+def test_words_that_one_person_repeats_do_not_set_an_incident_apart(both: Store) -> None:
+    put_all(both, [*usual(17), *storm()])
+    again = [(STORM + timedelta(minutes=n), "one person", f"Wanjiku took it {'abcde'[n] * 3}") for n in range(5)]
+    put_all(both, again)
+    replay(both.engine, NOW)
+    assert "wanjiku" not in records(both.engine, NOW)[0]["words"]
+
+
 def test_planned_maintenance_is_shown_as_planned(both: Store) -> None:
     put_all(both, usual(9))
     put_all(both, storm())

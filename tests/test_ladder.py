@@ -78,7 +78,7 @@ def test_who_spoke_first_is_kept_apart_from_ecitizens_own_word() -> None:
         word(minutes(200), "resolved", from_ecitizen=True),
         word(minutes(210), "workaround", from_ecitizen=True),
     ]
-    found = ladder(COURSE, words, [Complaint(minutes(1), "a")], ALL_DAY, ALL_DAY, NOW)
+    found = ladder(COURSE, words, [Complaint(minutes(1), "a", "words")], ALL_DAY, ALL_DAY, NOW)
     steps = found["ladder"]
     assert steps["first_complaint"] == minutes(1).isoformat()
     assert (steps["first_official"]["account"], steps["first_official"]["scope"]) == ("x:2", "reply")
@@ -108,13 +108,15 @@ def test_unconfirmed_accounts_notices_and_help_grade_nothing() -> None:
 
 
 def test_resolved_too_early_counts_who_still_complains() -> None:
-    after = [Complaint(minutes(61 + 3 * n), f"p{n % 6}") for n in range(30)]
+    after = [Complaint(minutes(61 + 3 * n), f"p{n % 6}", f"words {n}") for n in range(30)]
     found = ladder(COURSE, [word(minutes(60), "resolved")], after, ALL_DAY, ALL_DAY, NOW)
     assert (found["complaints_after_resolved"], found["resolved_too_early"]) == (30, True)
     few = ladder(COURSE, [word(minutes(60), "resolved")], after[:9], ALL_DAY, ALL_DAY, NOW)
     assert (few["complaints_after_resolved"], few["resolved_too_early"]) == (9, False), "they were on their way"
-    shouter = [Complaint(minutes(100 + n), "one") for n in range(50)]
+    shouter = [Complaint(minutes(100 + n), "one", f"words {n}") for n in range(50)]
     assert not ladder(COURSE, [word(minutes(60), "resolved")], shouter, ALL_DAY, ALL_DAY, NOW)["resolved_too_early"]
+    copies = [Complaint(minutes(100 + n), f"p{n}", "the same words") for n in range(50)]
+    assert not ladder(COURSE, [word(minutes(60), "resolved")], copies, ALL_DAY, ALL_DAY, NOW)["resolved_too_early"]
     day = word(nairobi("2026-03-05 00:00"), "resolved", precision="day")
     assert ladder(COURSE, [day], after, ALL_DAY, ALL_DAY, NOW)["complaints_after_resolved"] is None
 

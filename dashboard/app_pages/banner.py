@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard.app_pages.frame import plain, shown_time
 from dashboard.phrases import (
+    counted_words,
     grade_words,
     officials,
     passed_words,
@@ -49,7 +50,7 @@ def _banner(record: dict[str, Any], listened: Sequence[Interval], now: datetime,
         peak=record["peak_per_hour"],
         usual=usual_words(record),
     )
-    lines = [f"**{plain(title)}**", plain(since)]
+    lines = [f"**{plain(title)}**", f"{plain(since)} {counted_words(record, language)}".rstrip()]
     if record["state"] == "cannot_tell":
         lines.append(say(language, "banner_cannot_tell_why"))
     words = spoken_words(officials(record), language)

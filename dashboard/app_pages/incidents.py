@@ -12,7 +12,15 @@ from dashboard import charts
 from dashboard.app_pages.banner import too_early_words
 from dashboard.app_pages.frame import choose_language, opened_store, plain, shown_time, stamps
 from dashboard.incidents import LANES
-from dashboard.phrases import because_words, grade_words, record_name, spoken_words, usual_words, what_words
+from dashboard.phrases import (
+    because_words,
+    counted_words,
+    grade_words,
+    record_name,
+    spoken_words,
+    usual_words,
+    what_words,
+)
 from dashboard.record import SAMPLE_POSTS, listened_to, records
 from dashboard.rungs import grade_clock, moment
 from dashboard.strings import label_name, say
@@ -143,6 +151,8 @@ def _head(record: dict[str, Any], store: Store, now: datetime, language: str) ->
         delta_arrow="off",
         border=True,
     )
+    if capped := counted_words(record, language):
+        st.caption(capped)
     if record["lane"] == "complaint":
         own = f"{say(language, 'grade_own')}: {record['grade_ecitizen'] or say(language, 'no_grade')}"
         columns[3].metric(
@@ -234,7 +244,10 @@ def _words(record: dict[str, Any], language: str) -> None:
         named = sorted(((people, name) for name, people in record["hints"].items() if people), reverse=True)
         for people, name in named:
             st.markdown(
-                "- " + say(language, "hint", people=people, total=record["people"], what=say(language, f"hint_{name}"))
+                "- "
+                + say(
+                    language, "hint", people=people, total=record["people_counted"], what=say(language, f"hint_{name}")
+                )
             )
         if not named:
             st.markdown(say(language, "hints_none"))
