@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from dashboard import messages
 from dashboard.channels import LEVELS
 from dashboard.incidents import LANES, RUMOURS, Finder, find_rumours, keep
-from dashboard.ladder import AFTER, GRADES
+from dashboard.ladder import AFTER, GRADES, HINDSIGHT
 from dashboard.messages import Blindness, Stamp
 from dashboard.record import records
 from dashboard.volume import STALE_AFTER
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from dashboard.channels import Channel
 
-# Of what was last heard of so long ago nobody is woken: it was found in hindsight.
-HINDSIGHT = timedelta(hours=3)
 AHEAD = timedelta(minutes=10)
 HOUR = timedelta(hours=1)
 # A reminder that comes in the morning says nothing; what has happened still does.

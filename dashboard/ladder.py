@@ -33,6 +33,13 @@ REASONS = {
     "perhaps_earlier": "confirmed official accounts were not listened to up to the first word known, so an earlier one may be missing",
     "spoken": "the first word came after {minutes}",
 }
+# An incident whose last complaints were so long over when it was raised was found in hindsight: nobody was alarmed by it.
+HINDSIGHT = timedelta(hours=3)
+# Why it cannot be known whether a word came before the alarm.
+UNKNOWN_BEFORE_ALARM = {
+    "hindsight": "it was found in hindsight, from posts that came in later",
+    "coarse": "the first word is known only to the {precision}",
+}
 WIDTHS = {"minute": timedelta(0), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 
 
@@ -70,11 +77,17 @@ class Complaint:
 
 @dataclass(frozen=True)
 class Course:
-    """An incident's own clocks. `ended_at` is None while it is open or cannot be told."""
+    """An incident's own clocks: `last_at` is the last that was above usual, its end once it `is_over`."""
 
     started_at: datetime
     raised_at: datetime
-    ended_at: datetime | None
+    last_at: datetime
+    is_over: bool
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """None while it is open or cannot be told."""
+        return self.last_at if self.is_over else None
 
 
 def words_of(course: Course, words: Sequence[Word], next_start: datetime | None = None) -> list[Word]:
@@ -128,6 +141,7 @@ def ladder(
     grade, because = judged(first, course.started_at, listened, now, by)
     own_grade, own_because = judged(own, course.started_at, listened_to_own, now, own_by)
     after, people_after = _after(resolved, course, complaints, now)
+    before_alarm, before_alarm_because = _before_alarm(first, by, course)
     first_complaint = min((each.at for each in complaints if each.at >= course.started_at), default=course.started_at)
     return {
         "ladder": {
@@ -148,7 +162,10 @@ def ladder(
         "complaints_after_resolved": after,
         "minutes_quiet_after_resolved": _quiet_after(resolved, course),
         "resolved_too_early": people_after is not None and people_after >= LEAST_PEOPLE_AFTER,
-        "spoke_before_alarm": first is not None and first.until <= course.raised_at,
+        "spoke_before_alarm": before_alarm,
+        "spoke_before_alarm_reason": before_alarm_because
+        and UNKNOWN_BEFORE_ALARM[before_alarm_because].format(precision=first.precision if first else ""),
+        "spoke_before_alarm_because": before_alarm_because,
         "grade": grade,
         "grade_reason": _reason(because, first, course.started_at),
         "grade_because": because,
@@ -180,6 +197,17 @@ def judged(
     if not _within((started_at, min(max(word.at, started_at), started_at + GRADED_AFTER)), listened):
         return None, "perhaps_earlier"
     return grades.pop(), "spoken"
+
+
+def _before_alarm(first: Word | None, by: datetime | None, course: Course) -> tuple[bool | None, str | None]:
+    """Whether somebody had spoken when the alarm was raised; None where that cannot be known, and why."""
+    if first is None or by is None:
+        return False, None
+    if course.raised_at > course.last_at + HINDSIGHT:
+        return None, "hindsight"
+    if by <= course.raised_at:
+        return True, None
+    return (False, None) if first.at > course.raised_at else (None, "coarse")
 
 
 def _reason(because: str, word: Word | None, started_at: datetime) -> str:

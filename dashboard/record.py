@@ -129,7 +129,7 @@ def _record(
     now: datetime,
 ) -> dict[str, Any]:
     ended_at = row.last_at if row.state == "quiet" else None
-    course = Course(row.started_at, row.raised_at, ended_at)
+    course = Course(row.started_at, row.raised_at, row.last_at, is_over=ended_at is not None)
     posts = _posts(connection, row.lane, row.started_at, row.last_at if ended_at else now, texts=found is not None)
     own_words = words_of(course, words, next_start)
     complaints = [Complaint(post.at, post.person, post.copy) for post in posts]

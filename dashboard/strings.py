@@ -312,6 +312,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Dakika zinahesabiwa tangu mwanzo. Neno ambalo wakati wake unajulikana kwa saa au siku tu huchorwa kwa upana huo, na dakika zake ni masafa.",
     ),
     "credited": ("An official word came before our alarm.", "Neno rasmi lilikuja kabla ya king'ora chetu."),
+    "not_credited_hindsight": (
+        "Whether an official word came before an alarm cannot be said: it was found in hindsight, from posts that came in later.",
+        "Haiwezi kusemwa kama neno rasmi lilikuja kabla ya king'ora: lilipatikana baadaye, kutoka machapisho yaliyoingia nyuma.",
+    ),
+    "not_credited_coarse": (
+        "Whether an official word came before our alarm cannot be said: its time is not known precisely enough.",
+        "Haiwezi kusemwa kama neno rasmi lilikuja kabla ya king'ora chetu: wakati wake haujulikani kwa usahihi wa kutosha.",
+    ),
     "quiet_after": (
         "Complaints went on for {minutes:,} min after it was said to be resolved.",
         "Malalamiko yaliendelea kwa dakika {minutes:,} baada ya kusemwa imetatuliwa.",

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import charts, phrases, strings
 from dashboard.incidents import Found, keep
-from dashboard.ladder import REASONS
+from dashboard.ladder import REASONS, UNKNOWN_BEFORE_ALARM
 from dashboard.record import records
 from dashboard.rungs import SPOKEN, announced, grade_clock, rungs
 from dashboard.strings import say
@@ -152,6 +152,8 @@ def test_there_is_no_clock_once_somebody_spoke_or_for_what_was_announced(store: 
 def test_every_reason_and_rung_can_be_said(language: str) -> None:
     for name in REASONS:
         assert say(language, f"because_{name}", precision="p", minutes="m")
+    for name in UNKNOWN_BEFORE_ALARM:
+        assert say(language, f"not_credited_{name}")
     assert say("en", "because_coarse", precision="hour") == REASONS["coarse"].format(precision="hour")
     for name in (*SPOKEN, "onset", "first_complaint", "raised", "update", "quiet"):
         assert say(language, f"rung_{name}")

@@ -264,6 +264,15 @@ def test_planned_maintenance_is_shown_as_planned(both: Store) -> None:
     assert [record["planned"] for record in records(both.engine, NOW)] == [True]
 
 
+def test_an_imported_past_credits_no_word_before_an_alarm_that_nobody_had(both: Store) -> None:
+    put_all(both, [*usual(18), *storm()])
+    told = {"office": "Huduma Kenya", "status": "acknowledged", "text": "system downtime"}
+    both.add_official([parse_official(told | {"at": "2026-03-05T09:05:00+03:00"})])
+    keep(both.engine, find_all(both.engine, NOW), NOW)
+    [record] = records(both.engine, NOW)
+    assert (record["spoke_before_alarm"], record["spoke_before_alarm_because"]) == (None, "hindsight")
+
+
 def test_a_rumour_has_its_own_notice_with_the_denial_beside_it(both: Store) -> None:
     put_all(both, usual(10))
     rumour = [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from labelled import nairobi
 from dashboard.ladder import REASONS, Complaint, Course, Word, judged, ladder, planned, words_of
 
 ONSET = nairobi("2026-03-05 09:00")
-COURSE = Course(ONSET, ONSET + timedelta(minutes=10), ONSET + timedelta(hours=6))
+COURSE = Course(ONSET, ONSET + timedelta(minutes=10), ONSET + timedelta(hours=6), is_over=True)
 NOW = ONSET + timedelta(hours=30)
 ALL_DAY = [(ONSET - timedelta(days=1), ONSET + timedelta(days=1))]
 
@@ -99,6 +100,23 @@ def test_a_word_before_our_alarm_is_credited() -> None:
     assert (early["minutes_to_acknowledge"], early["grade"]) == (0, "A")
 
 
+def test_whether_a_word_came_before_the_alarm_is_said_only_where_it_is_known() -> None:
+    def before(*words: Word, course: Course = COURSE) -> tuple[bool | None, str | None]:
+        found = ladder(course, words_of(course, words), [], ALL_DAY, ALL_DAY, NOW)
+        return found["spoke_before_alarm"], found["spoke_before_alarm_reason"]
+
+    hour, day = word(ONSET, precision="hour"), word(nairobi("2026-03-05 00:00"), precision="day")
+    assert before() == (False, None)
+    assert before(word(minutes(10))) == (True, None)
+    assert before(word(minutes(11))) == (False, None)
+    assert before(hour) == (None, "the first word is known only to the hour")
+    assert before(day, word(minutes(4))) == (True, None), "one of them surely came before"
+    imported = replace(COURSE, raised_at=COURSE.last_at + timedelta(hours=4))
+    assert before(word(minutes(4)), course=imported) == (None, "it was found in hindsight, from posts that came in later")
+    live = replace(COURSE, raised_at=COURSE.last_at + timedelta(minutes=5), is_over=False)
+    assert before(word(minutes(4)), course=live) == (True, None)
+
+
 def test_unconfirmed_accounts_notices_and_help_grade_nothing() -> None:
     words = [word(minutes(2), confirmed=False), word(minutes(3), "notice"), word(minutes(4), "help")]
     found = ladder(COURSE, words, [], ALL_DAY, ALL_DAY, NOW)
@@ -125,7 +143,7 @@ def test_which_words_belong_to_an_incident() -> None:
     said = [word(minutes(at)) for at in (-200, -100, 50, 6 * 60 + 23 * 60, 6 * 60 + 25 * 60)]
     assert words_of(COURSE, said) == said[1:4]
     assert words_of(COURSE, said, next_start=minutes(600)) == said[1:3]
-    open_ = Course(ONSET, COURSE.raised_at, None)
+    open_ = replace(COURSE, is_over=False)
     assert words_of(open_, said) == said[1:]
 
 

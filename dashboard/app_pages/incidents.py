@@ -178,6 +178,8 @@ def _ladder(record: dict[str, Any], now: datetime, language: str) -> None:
     st.altair_chart(charts.ladder_chart(record, now, language), width="stretch", key="ladder")
     st.caption(say(language, "ladder_note"))
     told = [say(language, "credited")] if record["spoke_before_alarm"] else []
+    if unknown := record["spoke_before_alarm_because"]:
+        told.append(say(language, f"not_credited_{unknown}"))
     if record["complaints_after_resolved"] is not None and not record["resolved_too_early"]:
         told.append(say(language, "after_resolved", count=record["complaints_after_resolved"]))
     if record["minutes_quiet_after_resolved"] is not None:
