@@ -133,12 +133,12 @@ def _record(
     posts = _posts(connection, row.lane, row.started_at, row.last_at if ended_at else now, texts=found is not None)
     own_words = words_of(course, words, next_start)
     complaints = [Complaint(post.at, post.person, post.copy) for post in posts]
-    people = counted_people((post.person, post.copy) for post in posts)
-    counted = [post for post in posts if post.person in people]  # what is said of the people is said of these
+    counted = _counted(posts)
+    people = _people(counted)
     usual_posts, usual_people = _usual_per_hour(connection, row.lane, row.started_at)
     minutes = max((row.last_at - row.started_at) / timedelta(minutes=1), 5.0)
     rise = min(_people_by_bucket(counted) / (usual_people * minutes / 60), MOST_RISE)
-    severity = rise * minutes * len(people)
+    severity = rise * minutes * people
     announced = planned(row.started_at, words)
     if announced is not None and announced.covers_to and row.last_at > announced.covers_to + STILL_COMING:
         announced = None  # it goes on after its window
@@ -153,20 +153,20 @@ def _record(
         "ended_at": ended_at.isoformat() if ended_at else None,
         "planned": announced is not None,
         "posts": len(posts),
-        "people": len({post.person for post in posts}),
-        "people_counted": len(people),
+        "people": _people(posts),
+        "people_counted": people,
         "peak_per_hour": _peak_per_hour(counted),
         "usual_per_hour": round(usual_posts, 2),
         "severity": round(severity),
         "severity_level": next(name for least, name in SEVERITIES if severity >= least),
-        "problems": _shares(counted, lambda post: post.problems),
+        "problems": _problems(counted),
         "services": _shares(counted, lambda post: post.services, TOP_NAMES),
         "langs": _shares(counted, lambda post: (post.lang,)),
         "sources": _shares(counted, lambda post: (post.source,)),
         **({} if found is None else _of_texts(connection, row, counted)),
         **ladder(course, own_words, complaints, *listened, now),
         "evidence": [f"{post.source}:{post.id}" for post in posts[:EVIDENCE_POSTS]],
-        **({} if found is None else {"today": _today(row, found)}),
+        **({} if found is None else {"today": _today(connection, row, posts, found, now)}),
         "verdict": verdict,
         "notes": notes,
     }
@@ -180,21 +180,39 @@ def _of_texts(connection: Connection, row: Row[Any], posts: Sequence[Post]) -> d
     }
 
 
-def _today(row: Row[Any], found: Sequence[Found]) -> dict[str, Any]:
-    """What the store as it is now would have raised in its place, and whether that differs from what was raised."""
+def _today(
+    connection: Connection, row: Row[Any], posts: Sequence[Post], found: Sequence[Found], now: datetime
+) -> dict[str, Any]:
+    """What the store as it is now would have raised in its place, and whether that differs from what was raised.
+
+    `raised_at` must differ where it was raised in hindsight, and the end of one that is not over moves on with every step: these
+    two make no difference.
+    """
     touching = [
         each
         for each in found
         if each.lane == row.lane and each.started_at <= row.last_at and each.last_at >= row.started_at
     ]
     if not touching:
-        return {"started_at": None, "raised_at": None, "last_at": None, "differs": True}
-    one = touching[0]
+        gone: dict[str, Any] = dict.fromkeys(("started_at", "raised_at", "last_at", "state"))
+        return gone | {"people": 0, "problems": {}, "differs": True}
+    one, last = touching[0], touching[-1]
+    is_over = last.state == "quiet"
+    same = (
+        len(touching) == 1
+        and (one.started_at, one.state) == (row.started_at, row.state)
+        and (one.last_at == row.last_at or not is_over)
+    )
+    if not same:  # of the same span all else is the same, since the record too is read from the store as it is
+        posts = _posts(connection, row.lane, one.started_at, last.last_at if is_over else now, texts=False)
     return {
         "started_at": one.started_at.isoformat(),
         "raised_at": one.raised_at.isoformat(),
-        "last_at": touching[-1].last_at.isoformat(),
-        "differs": len(touching) > 1 or one.started_at != row.started_at or touching[-1].last_at != row.last_at,
+        "last_at": last.last_at.isoformat(),
+        "state": last.state,
+        "people": _people(posts),
+        "problems": _problems(_counted(posts)),
+        "differs": not same,
     }
 
 
@@ -272,9 +290,23 @@ def _peak_per_hour(posts: Sequence[Post]) -> int:
     return peak
 
 
+def _people(posts: Sequence[Post]) -> int:
+    return len({post.person for post in posts})
+
+
+def _counted(posts: Sequence[Post]) -> list[Post]:
+    """The posts of those people who count: near-copies of one text are capped."""
+    people = counted_people((post.person, post.copy) for post in posts)
+    return [post for post in posts if post.person in people]
+
+
+def _problems(posts: Sequence[Post]) -> dict[str, float]:
+    return _shares(posts, lambda post: post.problems)
+
+
 def _shares(posts: Sequence[Post], names: Any, most: int | None = None) -> dict[str, float]:
     """Of the people, how many name each; the most named first."""
-    people = len({post.person for post in posts})
+    people = _people(posts)
     naming: dict[str, set[str]] = {}
     for post in posts:
         for name in names(post):

@@ -365,8 +365,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Hifadhi ilivyo sasa ingeonyesha vivyo hivyo.",
     ),
     "today_differs": (
-        "The store as it is now would show it from {started} to {last} EAT, raised {raised} EAT: posts came late, or labels changed. What was raised stays.",
-        "Hifadhi ilivyo sasa ingeonyesha tangu {started} hadi {last} EAT, limetangazwa {raised} EAT: machapisho yalichelewa au lebo zilibadilika. Lililotangazwa halibadiliki.",
+        "The store as it is now would show it from {started} to {last} EAT ({state}), {people:,} people posting, raised {raised} EAT: posts came late, or labels changed. What was raised stays.",
+        "Hifadhi ilivyo sasa ingeonyesha tangu {started} hadi {last} EAT ({state}), watu {people:,} wanaochapisha, limetangazwa {raised} EAT: machapisho yalichelewa au lebo zilibadilika. Lililotangazwa halibadiliki.",
     ),
     "today_gone": (
         "The store as it is now would not show it: its posts were erased, or labelled otherwise. What was raised stays.",

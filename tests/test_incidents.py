@@ -168,7 +168,26 @@ def test_an_incident_keeps_its_id_and_moment_whatever_the_store_says_later(both:
     keep(both.engine, find_all(both.engine, NOW), NOW)
     [record] = records(both.engine, NOW)
     assert (record["id"], record["people"], record["state"]) == (1, 0, "quiet")
-    assert record["today"] == {"started_at": None, "raised_at": None, "last_at": None, "differs": True}
+    times = dict.fromkeys(("started_at", "raised_at", "last_at", "state"))
+    assert record["today"] == times | {"people": 0, "problems": {}, "differs": True}
+
+
+def test_today_differs_by_what_a_reader_would_call_different_and_not_by_clocks(both: Store) -> None:
+    put_all(both, [*usual(19), *storm()])
+    at = STORM + timedelta(hours=1)
+    keep(both.engine, find_all(both.engine, at), at)
+    step = at + timedelta(minutes=10)
+    [record] = records(both.engine, step)
+    assert (record["state"], record["today"]["differs"]) == ("open", False), "its end moves on with every step"
+    assert record["today"]["last_at"] > kept(both)[0]["last_at"].isoformat()
+    assert record["today"]["people"] == record["people"] > 30
+    assert record["today"]["problems"] == record["problems"]
+    [record] = records(both.engine, NOW)
+    assert (record["state"], record["today"]["state"], record["today"]["differs"]) == ("open", "quiet", True)
+    keep(both.engine, find_all(both.engine, NOW), NOW)
+    [record] = records(both.engine, NOW)
+    assert record["raised_at"] != record["today"]["raised_at"]
+    assert not record["today"]["differs"]
 
 
 def test_a_record_says_what_for_whom_and_how_bad(both: Store) -> None:

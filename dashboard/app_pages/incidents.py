@@ -213,7 +213,10 @@ def _today(record: dict[str, Any], language: str) -> None:
         started, last, raised = (
             shown_time(moment(today[name]), language) for name in ("started_at", "last_at", "raised_at")
         )
-        text = say(language, "today_differs", started=started, last=last, raised=raised)
+        state = say(language, f"state_{today['state']}")
+        text = say(
+            language, "today_differs", started=started, last=last, raised=raised, state=state, people=today["people"]
+        )
         st.info(text, icon=":material/difference:")
 
 
