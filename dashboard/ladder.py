@@ -65,6 +65,11 @@ class Word:
         """The end of what its precision leaves open."""
         return self.at + WIDTHS[self.precision]
 
+    @property
+    def covers_until(self) -> datetime:
+        """The end of the maintenance that it announces; where it gives none, the last grade's time after its begin."""
+        return self.covers_to or (self.covers_from or self.at) + GRADED_AFTER
+
 
 @dataclass(frozen=True)
 class Complaint:
@@ -101,10 +106,10 @@ def words_of(course: Course, words: Sequence[Word], next_start: datetime | None 
 def planned(started_at: datetime, words: Sequence[Word]) -> Word | None:
     """The maintenance that was announced before an incident began and covers its begin."""
     for word in words:
-        if word.status == "maintenance" and word.confirmed and word.until < started_at and word.covers_from:
-            until = word.covers_to or word.covers_from + GRADED_AFTER
-            if word.covers_from - STILL_COMING <= started_at <= until:
-                return word
+        if word.status != "maintenance" or not word.confirmed or word.covers_from is None:
+            continue
+        if word.until < started_at and word.covers_from - STILL_COMING <= started_at <= word.covers_until:
+            return word
     return None
 
 
@@ -121,13 +126,16 @@ def ladder(
     `words` are those of the incident, `complaints` its own and those after it, `listened` the spans in which confirmed
     official accounts were read, `listened_to_own` those in which eCitizen's own were.
     """
+    spoken = [word for word in words if word.confirmed and word.status in SPEAKING]
+    # Before the onset only an admission is about it, and none of what was said to be resolved by then: that was another.
+    earlier = max(
+        (word.until for word in spoken if word.status == "resolved" and word.until < course.started_at), default=None
+    )
     told = [
         word
-        for word in words
-        if word.confirmed
-        and word.status in SPEAKING
-        # Before the onset only an admission is about it: "resolved" is the end of another.
-        and (word.status == "acknowledged" or word.until >= course.started_at)
+        for word in spoken
+        if word.until >= course.started_at
+        or (word.status == "acknowledged" and (earlier is None or word.until > earlier))
     ]
     first = next(iter(told), None)
     statement = next((word for word in told if word.scope == "statement"), None)
@@ -140,7 +148,7 @@ def ladder(
     own_by = min((word.until for word in told if word.from_ecitizen), default=None)
     grade, because = judged(first, course.started_at, listened, now, by)
     own_grade, own_because = judged(own, course.started_at, listened_to_own, now, own_by)
-    after, people_after = _after(resolved, course, complaints, now)
+    after, people_after = _after(resolved, course, complaints)
     before_alarm, before_alarm_because = _before_alarm(first, by, course)
     first_complaint = min((each.at for each in complaints if each.at >= course.started_at), default=course.started_at)
     return {
@@ -259,14 +267,14 @@ def _minutes(word: Word | None, started_at: datetime, by: datetime | None = None
     return between[0] if between and between[0] == between[1] else None
 
 
-def _after(
-    resolved: Word | None, course: Course, complaints: Sequence[Complaint], now: datetime
-) -> tuple[int | None, int | None]:
-    """Complaints since "resolved", and the people among those that cannot have been on their way; None where a day is all that is known."""
+def _after(resolved: Word | None, course: Course, complaints: Sequence[Complaint]) -> tuple[int | None, int | None]:
+    """Complaints since "resolved", and the people among those that cannot have been on their way; None where a day is all that is known.
+
+    What comes when they are no more than usual again is no sign that it persists.
+    """
     if resolved is None or resolved.precision == "day":
         return None, None
-    end = course.ended_at or now
-    later = [each for each in complaints if resolved.until < each.at <= max(end, resolved.until)]
+    later = [each for each in complaints if resolved.until < each.at <= course.last_at]
     still = [(each.person, each.copy) for each in later if each.at > resolved.until + STILL_COMING]
     return len(later), count_people(still)
 

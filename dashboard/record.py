@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, literal, select
 
+from dashboard.detection import ABANDONED
 from dashboard.incidents import COMPLAINTS, Found, find_all, official_words
 from dashboard.ladder import STILL_COMING, Complaint, Course, ladder, planned, words_of
 from data import tables
@@ -130,7 +131,8 @@ def _record(
 ) -> dict[str, Any]:
     ended_at = row.last_at if row.state == "quiet" else None
     course = Course(row.started_at, row.raised_at, row.last_at, is_over=ended_at is not None)
-    posts = _posts(connection, row.lane, row.started_at, row.last_at if ended_at else now, texts=found is not None)
+    until = _until(row.state, row.last_at, next_start, now)
+    posts = _posts(connection, row.lane, row.started_at, until, texts=found is not None)
     own_words = words_of(course, words, next_start)
     complaints = [Complaint(post.at, post.person, post.copy) for post in posts]
     counted = _counted(posts)
@@ -140,7 +142,7 @@ def _record(
     rise = min(_people_by_bucket(counted) / (usual_people * minutes / 60), MOST_RISE)
     severity = rise * minutes * people
     announced = planned(row.started_at, words)
-    if announced is not None and announced.covers_to and row.last_at > announced.covers_to + STILL_COMING:
+    if announced is not None and row.last_at > announced.covers_until + STILL_COMING:
         announced = None  # it goes on after its window
     verdict, notes = _notes(connection, row.id)
     return {
@@ -166,7 +168,7 @@ def _record(
         **({} if found is None else _of_texts(connection, row, counted)),
         **ladder(course, own_words, complaints, *listened, now),
         "evidence": [f"{post.source}:{post.id}" for post in posts[:EVIDENCE_POSTS]],
-        **({} if found is None else {"today": _today(connection, row, posts, found, now)}),
+        **({} if found is None else {"today": _today(connection, row, posts, found, next_start, now)}),
         "verdict": verdict,
         "notes": notes,
     }
@@ -180,8 +182,18 @@ def _of_texts(connection: Connection, row: Row[Any], posts: Sequence[Post]) -> d
     }
 
 
+def _until(state: str, last_at: datetime, next_start: datetime | None, now: datetime) -> datetime:
+    """Up to when complaints are an incident's own: to its end; without one to now, the next incident, or for as long as it is waited for."""
+    return last_at if state == "quiet" else min(now, last_at + timedelta(seconds=ABANDONED), next_start or now)
+
+
 def _today(
-    connection: Connection, row: Row[Any], posts: Sequence[Post], found: Sequence[Found], now: datetime
+    connection: Connection,
+    row: Row[Any],
+    posts: Sequence[Post],
+    found: Sequence[Found],
+    next_start: datetime | None,
+    now: datetime,
 ) -> dict[str, Any]:
     """What the store as it is now would have raised in its place, and whether that differs from what was raised.
 
@@ -197,14 +209,14 @@ def _today(
         gone: dict[str, Any] = dict.fromkeys(("started_at", "raised_at", "last_at", "state"))
         return gone | {"people": 0, "problems": {}, "differs": True}
     one, last = touching[0], touching[-1]
-    is_over = last.state == "quiet"
     same = (
         len(touching) == 1
         and (one.started_at, one.state) == (row.started_at, row.state)
-        and (one.last_at == row.last_at or not is_over)
+        and (one.last_at == row.last_at or one.state != "quiet")
     )
     if not same:  # of the same span all else is the same, since the record too is read from the store as it is
-        posts = _posts(connection, row.lane, one.started_at, last.last_at if is_over else now, texts=False)
+        until = _until(last.state, last.last_at, next_start, now)
+        posts = _posts(connection, row.lane, one.started_at, until, texts=False)
     return {
         "started_at": one.started_at.isoformat(),
         "raised_at": one.raised_at.isoformat(),

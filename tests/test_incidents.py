@@ -12,7 +12,7 @@ from conftest import NOW
 from labelled import MODEL, labels, listen, nairobi
 from sqlalchemy import select
 
-from dashboard.incidents import Finder, find_all, find_rumours, keep, load_series, replay
+from dashboard.incidents import Finder, Found, find_all, find_rumours, keep, load_series, replay
 from dashboard.record import diverse, records
 from data import tables
 from data.errors import InputError
@@ -290,6 +290,29 @@ def test_an_imported_past_credits_no_word_before_an_alarm_that_nobody_had(both: 
     keep(both.engine, find_all(both.engine, NOW), NOW)
     [record] = records(both.engine, NOW)
     assert (record["spoke_before_alarm"], record["spoke_before_alarm_because"]) == (None, "hindsight")
+
+
+def test_maintenance_without_an_end_does_not_hide_a_whole_day(both: Store) -> None:
+    put_all(both, [*usual(20), *storm(180, 540)])
+    told = {"at": "2026-03-04T12:00:00+03:00", "office": "Directorate of eCitizen", "status": "maintenance"}
+    both.add_official([parse_official(told | {"text": "planned", "from": "2026-03-05T08:55:00+03:00"})])
+    replay(both.engine, STORM + timedelta(hours=3))
+    assert [record["planned"] for record in records(both.engine, STORM + timedelta(hours=3))] == [True]
+    keep(both.engine, find_all(both.engine, NOW), NOW)
+    assert [record["planned"] for record in records(both.engine, NOW)] == [False]
+
+
+def test_what_nobody_can_tell_the_end_of_does_not_gather_complaints_for_ever(both: Store) -> None:
+    put_all(both, usual(21))
+    at = nairobi("2026-02-21 09:00")
+    put_all(both, storm(20, 30, at))
+    unknown = Found("complaint", at, at, at + timedelta(minutes=30), "cannot_tell")
+    keep(both.engine, [unknown], NOW)
+    [record] = records(both.engine, NOW)
+    assert 20 <= record["people"] < 80, "what came within a day, and not in two weeks"
+    following = nairobi("2026-02-21 14:00")
+    keep(both.engine, [unknown, Found("complaint", following, following, following, "quiet")], NOW)
+    assert records(both.engine, NOW)[0]["people"] < record["people"]
 
 
 def test_a_rumour_has_its_own_notice_with_the_denial_beside_it(both: Store) -> None:

@@ -112,7 +112,10 @@ def test_whether_a_word_came_before_the_alarm_is_said_only_where_it_is_known() -
     assert before(hour) == (None, "the first word is known only to the hour")
     assert before(day, word(minutes(4))) == (True, None), "one of them surely came before"
     imported = replace(COURSE, raised_at=COURSE.last_at + timedelta(hours=4))
-    assert before(word(minutes(4)), course=imported) == (None, "it was found in hindsight, from posts that came in later")
+    assert before(word(minutes(4)), course=imported) == (
+        None,
+        "it was found in hindsight, from posts that came in later",
+    )
     live = replace(COURSE, raised_at=COURSE.last_at + timedelta(minutes=5), is_over=False)
     assert before(word(minutes(4)), course=live) == (True, None)
 
@@ -137,6 +140,21 @@ def test_resolved_too_early_counts_who_still_complains() -> None:
     assert not ladder(COURSE, [word(minutes(60), "resolved")], copies, ALL_DAY, ALL_DAY, NOW)["resolved_too_early"]
     day = word(nairobi("2026-03-05 00:00"), "resolved", precision="day")
     assert ladder(COURSE, [day], after, ALL_DAY, ALL_DAY, NOW)["complaints_after_resolved"] is None
+
+
+def test_the_usual_complaints_that_follow_do_not_make_resolved_too_early() -> None:
+    usual_again = [Complaint(minutes(100 + 20 * n), f"p{n}", f"words {n}") for n in range(9)]
+    waits = replace(COURSE, last_at=minutes(70), is_over=False)
+    found = ladder(waits, [word(minutes(60), "resolved")], usual_again, ALL_DAY, ALL_DAY, minutes(300))
+    assert (found["complaints_after_resolved"], found["resolved_too_early"]) == (0, False)
+
+
+def test_an_admission_of_what_was_resolved_before_the_onset_is_of_another() -> None:
+    words = [word(minutes(-100)), word(minutes(-30), "resolved")]
+    found = ladder(COURSE, words_of(COURSE, words), [], ALL_DAY, ALL_DAY, NOW)
+    assert (found["ladder"]["first_official"], found["grade"]) == (None, "F")
+    again = ladder(COURSE, words_of(COURSE, [*words, word(minutes(-5))]), [], ALL_DAY, ALL_DAY, NOW)
+    assert (again["minutes_to_acknowledge"], again["grade"]) == (0, "A")
 
 
 def test_which_words_belong_to_an_incident() -> None:
