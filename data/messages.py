@@ -10,6 +10,7 @@ from data import tables
 from data.accounts import listed_accounts
 from data.corrections import settled_posts
 from data.links import address_keys, link_of, post_key
+from data.maintenance import stated_window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ def official_messages(
     """The official messages said from `from_at` until before `to_at`, the newest first, times in UTC.
 
     Fields: at, precision, account, office, from_ecitizen, confirmed, status, scope, about, from, to, url, post, text,
-    synthetic. `confirmed` says whether its account is: other messages are shown, and nothing is graded by them. `post` is
+    synthetic. `from` and `to` are what maintenance covers: as a person gave it, or as a collected text plainly states it. `confirmed` says whether its account is: other messages are shown, and nothing is graded by them. `post` is
     SOURCE:ID of a collected one, whose `about` the model gave; added by hand, a message is about eCitizen. A message that was
     both added and collected is one, with the post's time, account and words and the status that a person gave.
     """
@@ -51,7 +52,7 @@ def official_messages(
         if same := by_post.get(post_key(row["source"], row["id"])):
             hidden.add(same["id"])
             message |= _of_person(same, message, is_corrected=row["status_who"] is not None)
-        messages.append(message)
+        messages.append(_with_window(message, row))
     messages += [_by_hand(row, accounts) for row in added if row["id"] not in hidden]
     return sorted(messages, key=lambda message: message["at"], reverse=True)
 
@@ -109,6 +110,15 @@ def _of_post(row: Mapping[str, Any], accounts: Mapping[str | None, OfficialAccou
         "text": row["text"],
         "synthetic": row["synthetic"],
     }
+
+
+def _with_window(message: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Announced maintenance with the window that its text states, where no person gave one."""
+    is_first_text = row["edited_at"] is None  # what an edit says was perhaps not said beforehand
+    if message["status"] != "maintenance" or message["from"] or message["to"] or not is_first_text:
+        return message
+    window = stated_window(row["text"], row["created_at"])
+    return message if window is None else message | dict(zip(("from", "to"), window, strict=True))
 
 
 def _office_of_handle(key: str, accounts: Mapping[str | None, OfficialAccount]) -> str | None:

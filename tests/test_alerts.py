@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 from datetime import datetime, timedelta
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
@@ -236,6 +237,22 @@ def test_copies_of_one_text_are_told_and_make_nothing_worse(store: Store, monkey
 def test_planned_maintenance_does_not_alarm(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     covers = {"from": nairobi("2026-03-05 09:00").isoformat(), "to": nairobi("2026-03-05 12:00").isoformat()}
     official(store, "2026-03-04 12:00", "maintenance", **covers)
+    fill(store, burst(ONSET, 60, 60))
+    walk(store, channel(monkeypatch), ONSET, ONSET + 40 * MINUTE, 10 * MINUTE)
+    with store.engine.connect() as connection:
+        assert connection.execute(select(tables.incidents.c.planned)).scalars().all() == [True]
+    assert kinds(store) == []
+
+
+def test_maintenance_announced_in_a_collected_post_does_not_alarm(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account: dict[str, Any] = {"handle": "eCitizenKenya", "office": "Directorate of eCitizen", "is_ecitizen": True}
+    store.confirm_account("x:123", evidence="https://www.ecitizen.example/", who="desk 2", **account)
+    words = "Planned upgrade: eCitizen is off on Thursday 5 March from 9am to 12 noon."
+    store.save_page([Post("x", "notice", nairobi("2026-03-03 12:00"), words, author_id="123")])
+    notice = replace(labels(kind="official"), status="maintenance", scope="statement")
+    store.save_labels(MODEL, [("x", "notice", notice)])
     fill(store, burst(ONSET, 60, 60))
     walk(store, channel(monkeypatch), ONSET, ONSET + 40 * MINUTE, 10 * MINUTE)
     with store.engine.connect() as connection:
