@@ -212,6 +212,7 @@ class Timeline:
         if "max_id" in walk and _order(lowest) >= _order(walk["max_id"]):
             raise TemporaryFailure(f"mastodon: {self.name} gave the same page twice")
         walk["max_id"] = lowest
+        walk.pop("ends", None)
         seen_to = datetime.fromisoformat(walk.get("seen_to", top.isoformat()))
         walk["seen_to"] = min(seen_to, written[lowest] or seen_to).isoformat()
         settled = [id_ for id_, at in written.items() if at is not None and at <= top - self._overlap]
@@ -236,9 +237,12 @@ class Timeline:
         if "max_id" not in walk and "anchor" in walk:  # it listed something before: this proves nothing
             return Page(found)
         seen_to = max(datetime.fromisoformat(walk.get("seen_to", top.isoformat())), top - self._reach)
-        if "floor" not in walk:
+        floor = min(datetime.fromisoformat(walk["floor"]), top) if "floor" in walk else None
+        if "max_id" in walk and "ends" not in walk and (floor is None or floor < seen_to):
+            # It may be a mistake: what is below is given up once the same answer comes again.
+            return Page(found, [], None, walk | {"ends": True})
+        if floor is None:
             return self._finished(walk, top, now, found, [Span(seen_to, top)])
-        floor = min(datetime.fromisoformat(walk["floor"]), top)
         if "anchor" not in walk or seen_to <= floor:
             return self._finished(walk, top, now, found, [Span(floor, top)])
         gap = Span(floor, seen_to, "the instance no longer lists that far back")
