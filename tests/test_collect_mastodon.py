@@ -403,6 +403,43 @@ def test_an_end_that_comes_too_early_is_asked_for_again_and_nothing_is_given_up(
     assert reading.coverage(stream(instance), gaps=True) == []
 
 
+def test_what_is_no_longer_listed_is_a_gap_also_where_nothing_was_listed_at_first(
+    reading: Reading, instance: MastodonInstance, clock: Clock
+) -> None:
+    reading.run()
+    clock.at += 20 * HOUR
+    flood = of_tag(toots(300, clock.at - MINUTE, 3 * MINUTE))
+    instance.publish(flood)
+    instance.lists = 200
+    run = reading.run()
+    assert run is not None and (run.outcome, run.new, run.gaps) == ("done", 200, 1)
+    assert reading.coverage(stream(instance), gaps=True) == [(NOW, flood[199].at)]
+    assert_nothing_claimed_unread(reading, instance)
+
+
+@pytest.mark.parametrize("stop_after", [None, 1])
+def test_where_an_instance_lists_less_than_a_page_it_lists_all_there_is(
+    reading: Reading, instance: MastodonInstance, clock: Clock, stop_after: int | None
+) -> None:
+    first = of_tag(toots(3, NOW - 30 * HOUR))
+    instance.publish(first)
+    reading.run()
+    for post in first:  # at which the next walk would end
+        instance.delete(post)
+    instance.most = 5
+    clock.at += HOUR
+    instance.publish(of_tag(toots(12, clock.at - MINUTE, MINUTE, seed=1)))
+    if stop_after:  # what goes on at the page where it was stopped does not know how many there were
+        assert reading.run(stop_after=stop_after) is None
+        clock.at += HOUR
+        instance.publish(of_tag(toots(1, clock.at - MINUTE, seed=2)))
+    run = reading.run()
+    assert run is not None and (run.outcome, run.gaps) == ("done", 0)
+    assert len(reading.rows()) == len(first) + 12 + bool(stop_after)
+    [(_, to_at)] = reading.coverage(stream(instance))
+    assert (to_at, reading.coverage(stream(instance), gaps=True)) == (clock.at, [])
+
+
 def test_a_walk_that_is_stopped_where_an_end_came_too_early_asks_twice_again(
     reading: Reading, instance: MastodonInstance, clock: Clock
 ) -> None:
