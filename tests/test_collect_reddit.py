@@ -278,6 +278,21 @@ def test_an_empty_listing_where_there_was_something_before_proves_nothing(
     assert reading.coverage("search", gaps=True) == []
 
 
+def test_a_first_look_that_was_empty_by_mistake_hides_nothing(
+    reading: Reading, platform: RedditPlatform, clock: Clock
+) -> None:
+    platform.publish(submissions(250, NOW - MINUTE))
+    platform.fail(
+        edited(lambda answer: answer | {"data": answer["data"] | {"children": [], "after": None}}, path=SEARCH)
+    )
+    first = reading.run()
+    assert first is not None and first.new == 0
+    clock.at += HOUR
+    assert reading.run().outcome == "done"
+    assert_all_stored(reading, platform)
+    assert reading.coverage("search", gaps=True) == []
+
+
 def _without(field: str) -> Callable[[dict], dict]:
     def change(answer: dict) -> dict:
         del answer["data"]["children"][3]["data"][field]

@@ -124,10 +124,13 @@ class Listing:
         if not items and "after" not in state and state.get("listed"):
             return Page([])  # it listed something before: this proves nothing
         listed = state.get("listed", False) or bool(items)
-        # Below the floor one page is enough: a busy listing has more in an hour than is worth asking for at every run.
-        has_read = floor is not None and (seen_to <= floor or oldest <= floor - OVERLAP)
+        # Where nothing was listed until now, that may have been a mistake, and all is read. Else one page below the floor is
+        # enough: a busy listing has more in an hour than is worth asking for at every run.
+        whole = state.get("whole", not state.get("listed", False))
+        has_read = floor is not None and not whole and (seen_to <= floor or oldest <= floor - OVERLAP)
         if after is not None and not has_read:
             following = {"top": top.isoformat(), "after": after, "oldest": oldest.isoformat(), "listed": listed}
+            following["whole"] = whole
             following |= {"floor": floor.isoformat()} if floor else {}
             return Page(found, [], None, following)  # what a walk looked at is known at its end
         cursor = {"floor": top.isoformat(), "listed": listed}
