@@ -37,6 +37,14 @@ def check_sources(settings: Settings, store: Store | None) -> list[Check]:
     """For each source whether it is on, answers and was read lately; and our clock against theirs."""
     answers = _Answers()
     checks = []
+    if settings.watch_folder is not None:
+        is_there = settings.watch_folder.is_dir()
+        says = (
+            f"{settings.watch_folder} is watched"
+            if is_there
+            else f"there is no folder {settings.watch_folder}: make it"
+        )
+        checks.append(_check("watch", "ok" if is_there else "failed", says))
     for name in NAMES:
         module = load_source(name)
         try:

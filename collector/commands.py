@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from collector.sources import NAMES, load_source
+from collector.sources import NAMES, REOPENED, load_source
 from data.commands import SOURCE_CHECKS
 from data.console import (
     StopSignal,
@@ -27,6 +28,10 @@ from data.settings import load_settings
 from data.store import RunRecord, open_store
 
 if TYPE_CHECKING:
+    from collector.folder import Folder
+    from collector.page import Stream
+    from collector.runner import Runner
+    from collector.schedule import Read
     from data.settings import Settings
     from data.store import Store
 
@@ -100,28 +105,57 @@ def collect(
         every_seconds = _every_seconds(names, every, settings)
         stop = StopSignal()
         store = open_store(settings)
-        streams, off = {}, {}
+        reads: dict[str, Read] = {}
+        off = {}
         for name in names:
+            streams: list[Stream] = []
             try:
-                streams[name] = load_source(name).open_streams(settings)
+                streams += load_source(name).open_streams(settings)
             except InputError as error:
                 off[name] = str(error)
                 announce(str(error), "source off", source=name, reason=str(error))
-        if not streams:
+            if streams or (name in REOPENED and not once):
+                reads[name] = partial(_read, name, settings, streams)
+        stores = [store]
+        if "all" in sources and not once and settings.watch_folder is not None:
+            from collector.folder import EVERY_SECONDS, WATCH, Folder
+
+            stores.append(open_store(settings))  # it redacts many posts in processes, which belong to one thread
+            watched = Folder(settings.watch_folder, stores[-1], settings.now, stop.wait, settings.watch_source)
+            reads[WATCH] = partial(_look, watched)
+            every_seconds[WATCH] = every or EVERY_SECONDS
+        if reads.keys() <= off.keys():
             raise InputError("no source is on: set credentials as the README says, or import files")
         with live_rows() as show:
-            schedule = Schedule(store, settings.now, stop.wait, streams, every_seconds, show)
+            schedule = Schedule(store, settings.now, stop.wait, reads, every_seconds, show)
             schedule.run(once=once)
         if stop.wait(0):
             announce("stopped; what was read is saved", "stopped")
-        store.close()
+        for each in stores:
+            each.close()
         if as_json:
             told: dict[str, Any] = {
-                name: _summary(schedule.records[name]) for name in streams if name in schedule.records
+                name: _summary(schedule.records[name]) for name in reads if name in schedule.records
             }
-            print_json(told | {name: {"off": why} for name, why in off.items()})
+            print_json({name: {"off": why} for name, why in off.items()} | told)
         if once and (schedule.failed or stop.wait(0)):
             raise typer.Exit(1)
+
+
+def _read(name: str, settings: Settings, streams: list[Stream], runner: Runner) -> RunRecord | None:
+    """One run of a source. Where its streams are opened anew, one that is still there stays, with what it holds."""
+    if name in REOPENED:
+        kept = {stream.name: stream for stream in streams}
+        try:
+            streams[:] = [kept.get(stream.name, stream) for stream in load_source(name).open_streams(settings)]
+        except InputError:
+            return None  # nothing to read as yet, or any more
+    return runner.collect(name, streams)
+
+
+def _look(folder: Folder, _runner: Runner) -> None:
+    """A folder keeps no record of its looks: a silent one is no source that fell silent."""
+    folder.look()
 
 
 def _named(sources: list[str]) -> list[str]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collector.importing import ImportTally
     from data.store import Store
 
-CURSORS = "watch"  # where the store keeps the hash of each file that was imported, as a stream of this source
+WATCH = "watch"  # among the sources; a stream of it in the store is the hash of a file that was imported
+EVERY_SECONDS = 30.0  # between two looks of `tracker run`
 SETTLE_SECONDS = 5.0  # a file is whole when it has not changed for so long
 LOOK_SECONDS = 2.0
 SHOWN_SKIPS = 20
@@ -87,13 +88,13 @@ class Folder:
     def _take(self, path: Path, stamp: _Stamp) -> None:
         try:
             digest = _digest(path)
-            if self.store.cursor(CURSORS, digest) is not None:
+            if self.store.cursor(WATCH, digest) is not None:
                 announce(f"{path}: imported before, left alone", "file known", file=str(path))
             else:
                 tally = self._import(path)
                 if _stamp(path) != stamp:
                     return  # it changed while it was read: once more, when it is whole
-                self.store.save_page([], source=CURSORS, stream=digest, cursor={"read": tally.read, "new": tally.new})
+                self.store.save_page([], source=WATCH, stream=digest, cursor={"read": tally.read, "new": tally.new})
         except (InputError, OSError) as error:
             if _stamp(path) is None:
                 return  # taken away meanwhile

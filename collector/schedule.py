@@ -16,12 +16,13 @@ from data.errors import TrackerError
 from data.official import NAIROBI
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from collector.page import Stream
     from data.circuit import Circuit
     from data.store import RunRecord, Store
+
+    Read = Callable[[Runner], RunRecord | None]  # one run of a source; None: it keeps no record, or has nothing to read
 
 log = structlog.get_logger("collector")
 
@@ -38,7 +39,7 @@ class Schedule:
     store: Store
     now: Callable[[], datetime]
     wait: Callable[[float], bool]
-    streams: Mapping[str, Sequence[Stream]]
+    reads: Mapping[str, Read]
     every_seconds: Mapping[str, float]
     show: Callable[[str, str], None] = lambda _source, _does: None
     records: dict[str, RunRecord] = field(default_factory=dict)  # the last run of each source that came to its end
@@ -48,8 +49,7 @@ class Schedule:
     def run(self, *, once: bool = False) -> None:
         """Run each source, again and again or once; a source that rests is tried all the same where it is run once."""
         threads = [
-            threading.Thread(target=self._tend, args=(source, once), name=source, daemon=True)
-            for source in self.streams
+            threading.Thread(target=self._tend, args=(source, once), name=source, daemon=True) for source in self.reads
         ]
         for thread in threads:
             thread.start()
@@ -92,8 +92,9 @@ class Schedule:
                 self._rest(before)
             return
         self.show(source, "reading")
-        runner = Runner(self.store, self.now, self.wait, lambda line: self.show(source, line))
-        run = runner.collect(source, self.streams[source])
+        run = self.reads[source](Runner(self.store, self.now, self.wait, lambda line: self.show(source, line)))
+        if run is None:
+            return
         self.records[source] = run
         cost = f", about ${run.cost_usd:.2f}" if run.cost_usd else ""
         outcome = "" if run.outcome == "done" else f" ({run.outcome}: {run.note})"

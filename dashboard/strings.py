@@ -122,8 +122,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Akaunti zinazoshukiwa kuiga akaunti rasmi ({count})",
     ),
     "impostors_note": (
-        "Nothing that they write is taken for an official message. A suspicion is no proof: open the post and judge.",
-        "Chochote wanachoandika hakichukuliwi kuwa ujumbe rasmi. Shaka si uthibitisho: fungua chapisho uamue.",
+        "Nothing that they write is taken for an official message. A suspicion is no proof: open the post and judge. "
+        "`tracker status not-impostor` takes a false one off.",
+        "Chochote wanachoandika hakichukuliwi kuwa ujumbe rasmi. Shaka si uthibitisho: fungua chapisho uamue. "
+        "`tracker status not-impostor` huondoa shaka isiyo ya kweli.",
     ),
     "column_resembles": ("Looks like", "Inafanana na"),
     "column_reason": ("Why", "Kwa nini"),

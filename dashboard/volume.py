@@ -249,8 +249,9 @@ def drawn_messages(official: pd.DataFrame) -> pd.DataFrame:
 def suspected_impostors(engine: Engine) -> pd.DataFrame:
     """Accounts that look like an official one: `at`, `source`, `resembles`, `reason` and `link` to a post, the newest first."""
     table = tables.suspected_impostors
+    query = select(table).where(table.c.dismissed_at.is_(None))
     with engine.connect() as connection:
-        rows = connection.execute(select(table).order_by(table.c.first_seen_at.desc(), table.c.author)).mappings()
+        rows = connection.execute(query.order_by(table.c.first_seen_at.desc(), table.c.author)).mappings()
         found = [
             {
                 "at": row["first_seen_at"].astimezone(NAIROBI),

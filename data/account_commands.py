@@ -1,4 +1,4 @@
-"""The commands `status accounts`, `confirm`, `unconfirm` and `impostors`."""
+"""The commands `status accounts`, `confirm`, `unconfirm`, `impostors` and `not-impostor`."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def confirm(
             say(f"it had been suspected as an impostor: if that was right, run `tracker status unconfirm {account}`")
         if posts:
             say("those without a status get one at the next `tracker classify`; `tracker run` does it by itself")
-        say("`tracker collect official` reads its timeline; where `tracker run` is running, from its next start")
+        say("`tracker collect official` reads its timeline; where `tracker run` is running, it does so within minutes")
 
 
 @status.command("unconfirm", epilog="Example: tracker status unconfirm x:123 --who 'desk 2'")
@@ -126,5 +126,23 @@ def impostors(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
             say("no account that looks like an official one has been seen")
         for row in [] if as_json else found:
             seen = f"{row['first_seen_at'].astimezone(NAIROBI):%a %d %b %Y %H:%M} EAT"
-            where = row["url"] or row["first_post"]
-            typer.echo(f"{seen}  resembles {row['resembles']} ({REASONS[row['reason']]}): {where}")
+            link = f": {row['url']}" if row["url"] else ""
+            typer.echo(f"{seen}  {row['first_post']}  resembles {row['resembles']} ({REASONS[row['reason']]}){link}")
+
+
+@status.command("not-impostor", epilog="Example: tracker status not-impostor x:123 --who 'desk 2'")
+def not_impostor(
+    post: Annotated[
+        str, typer.Argument(metavar="SOURCE:ID", help="A post of the account, as `tracker status impostors` lists it.")
+    ],
+    who: Annotated[str, typer.Option(metavar="NAME", help="Who looked at it; kept as a pseudonym.")],
+    undo: Annotated[bool, typer.Option("--undo", help="It is suspected again.")] = False,
+) -> None:
+    """Say that a suspected account is no impostor: what it wrote and will write counts as anybody's."""
+    set_up_logs()
+    with one_line_errors():
+        store = open_store(load_settings())
+        posts = store.dismiss_impostor(post, who, undo=undo)
+        store.close()
+        does = "is suspected again" if undo else "is suspected no more"
+        say(f"the account that wrote {post} {does}; {posts:,} posts of it are stored")

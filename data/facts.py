@@ -100,7 +100,8 @@ def _lock(connection: Connection) -> None:
 def _add(connection: Connection, rows: Iterable[RowMapping]) -> set[tuple[str, int]]:
     found = list(rows)
     table = tables.suspected_impostors
-    suspects = {(row.source, row.author) for row in connection.execute(select(table.c.source, table.c.author))}
+    suspected = select(table.c.source, table.c.author).where(table.c.dismissed_at.is_(None))
+    suspects = {(row.source, row.author) for row in connection.execute(suspected)}
     given = [_fact(row, (row["source"], row["author"]) in suspects) for row in found]
     if given:
         connection.execute(insert(tables.facts), given)

@@ -248,6 +248,16 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("subreddits", "TRACKER_SUBREDDITS"),
         min_length=1,
     )
+    watch_folder: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("watch_folder", "TRACKER_WATCH_FOLDER"),
+        description="Where `tracker run` imports the files that are dropped; None: nowhere",
+    )
+    watch_source: str | None = Field(
+        None,
+        validation_alias=AliasChoices("watch_source", "TRACKER_WATCH_SOURCE"),
+        description="The source of records in its files that name none",
+    )
     alert_channels: dict[ChannelName, AlertChannel] = Field(default_factory=dict)
     alert_urls: SecretStr | None = Field(
         None, alias="TRACKER_ALERT_URLS", description="Receivers that take every alert, in English, comma-separated"

@@ -507,7 +507,8 @@ class Store:
             source, account_id = split_key(key)
             hashed = pseudonym(self._key, source, account_id)
             of_it = and_(suspects.c.source == source, suspects.c.author == hashed)
-            was_suspected = connection.execute(delete(suspects).where(of_it)).rowcount > 0
+            dropped = connection.execute(delete(suspects).where(of_it).returning(suspects.c.dismissed_at)).scalars()
+            was_suspected = any(dismissed_at is None for dismissed_at in dropped)
             recognise_stored(connection, self._accounts(connection))
             detail = {name: row[name] for name in ("source", "account_id", "office", "is_ecitizen", "who")}
             self._audit(connection, "confirm account", detail | {"was_suspected": was_suspected})
@@ -534,9 +535,41 @@ class Store:
     def impostors(self) -> list[dict[str, Any]]:
         """The suspected impostors, the newest first: source, resembles, reason, first_post (SOURCE:ID), first_seen_at."""
         table = tables.suspected_impostors
-        query = select(table).order_by(table.c.first_seen_at.desc(), table.c.source, table.c.author)
+        columns = (table.c[name] for name in ("source", "author", "resembles", "reason", "first_post", "first_seen_at"))
+        query = select(*columns).where(table.c.dismissed_at.is_(None))
+        query = query.order_by(table.c.first_seen_at.desc(), table.c.source, table.c.author)
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def dismiss_impostor(self, post: str, who: str, *, undo: bool = False) -> int:
+        """Of the suspected account that wrote a post (SOURCE:ID), say that it is no impostor; `undo` takes that back.
+
+        What it wrote, and will write, counts as anybody's. Returns how many posts of it are stored; `who` is kept as a
+        pseudonym. Raises InputError where the account is not suspected, or with `undo` was not dismissed.
+        """
+        analyst = self._analyst(who, "judges the account")
+        suspects, posts = tables.suspected_impostors, tables.posts
+        source, _, id_ = post.partition(":")
+        by = select(posts.c.author).where(posts.c.source == source, posts.c.id == id_).scalar_subquery()
+        # The post through which it was found may be erased by now.
+        wrote_it = or_(suspects.c.author == by, suspects.c.first_post == post)
+        is_dismissed = suspects.c.dismissed_at.is_not(None)
+        change = update(suspects).where(suspects.c.source == source, wrote_it, is_dismissed if undo else ~is_dismissed)
+        change = change.values(
+            dismissed_by=None if undo else analyst, dismissed_at=None if undo else self._now()
+        ).returning(suspects.c.author, suspects.c.resembles)
+        with self._transaction() as connection:
+            self._hold_accounts(connection)
+            found = connection.execute(change).first()
+            if found is None:
+                state = "was dismissed" if undo else "is suspected (`tracker status impostors` lists them)"
+                raise InputError(f"{post} is by no account that {state}")
+            by_it = select(posts.c.source, posts.c.id).where(posts.c.source == source, posts.c.author == found.author)
+            keys = {(row.source, row.id) for row in connection.execute(by_it)}
+            facts.refresh(connection, keys)
+            detail = {"post": post, "resembles": found.resembles, "posts": len(keys), "who": analyst}
+            self._audit(connection, "suspect impostor again" if undo else "dismiss impostor", detail)
+        return len(keys)
 
     def erase_post(self, source: str, id_: str) -> int:
         """Remove a post, its labels and corrections, and keep it out. Returns how many posts were there (0 or 1)."""

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-SCHEMA_REVISION = "0004"
+SCHEMA_REVISION = "0005"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -256,6 +256,9 @@ suspected_impostors = Table(
     Column("reason", Text, nullable=False),
     Column("first_post", String, nullable=False),
     Column("first_seen_at", UtcDateTime, nullable=False),
+    # Set: a person looked, and it is none. The row stays, or its next post would raise the suspicion again.
+    Column("dismissed_by", String),
+    Column("dismissed_at", UtcDateTime),
     PrimaryKeyConstraint("source", "author"),
 )
 

@@ -43,6 +43,7 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.pool import NullPool
 from store_server import APPLE_APP, PLAY_APP, AppleStore, PlayStore, Review, ReviewStore
 
+from collector.sources.mastodon import PAGE_STATUSES
 from data import tables
 from data.redaction import redact
 
@@ -234,10 +235,14 @@ class RedditScene(Scene):
         }
 
     def write(self, at: datetime, *, late: bool = False) -> None:
-        if late:
-            return  # Reddit lists by the time of writing, at once
         number, words = self.say()
         title = f"Help with eCitizen {number}" if self.draw.random() < 0.5 else None
+        if late:  # among the newest that were there before: more than a page below them, or an hour, nobody looks
+            own = [each.at for each in self.platform.items if (each.title is None) == (title is None)]
+            before = sorted(each for each in own if each <= self.looked_at < each + HOUR)[-5:]
+            if not before:
+                return
+            at = self.draw.choice(before) - timedelta(microseconds=1)
         item = RedditItem(f"a{number}", at, words, title)
         self.platform.publish([item])
         stream = "comments" if title is None else "search"
@@ -270,7 +275,7 @@ class RedditScene(Scene):
 
 class MastodonScene(Scene):
     source, pages = "mastodon", MastodonPages()
-    bursts = (1, 6, 12, 30)  # its client takes milliseconds a post
+    bursts = (1, 6, 12, 60)  # its client takes milliseconds a post
     stale_walk = 5 * MINUTE
     downtime = 5 * HOUR
 
@@ -280,7 +285,7 @@ class MastodonScene(Scene):
         ]
         most = self.draw.choice([4, 9, 40])
         for instance in self.instances:
-            instance.most, instance.plan, instance.lists = most, self.plan, 25
+            instance.most, instance.plan, instance.lists = most, self.plan, 45
             for kind in ("#ecitizen", "public"):
                 self.posts[self._stream(instance, kind)] = {}
         return list(self.instances)
@@ -331,7 +336,8 @@ class MastodonScene(Scene):
             listed, floor = instance.listed(None), self.clock.at - 2 * HOUR
         else:
             listed, floor = instance.listed("ecitizen"), self.clock.at - 30 * DAY
-        return max(floor, listed[-1][1].at) if len(listed) >= instance.lists else floor
+        # Who has read a whole page cannot tell a list that ends from one that is cut off.
+        return max(floor, listed[-1][1].at) if len(listed) >= PAGE_STATUSES else floor
 
     def is_closed(self, stream: str) -> bool:
         asked = "/public" if stream.endswith("public") else "/tag/"
@@ -704,12 +710,28 @@ class Run:
         }
         reach = {stream: scene.reach(stream) for stream in scene.posts}
         there = {
-            stream: [each for each in scene.alive(stream) if reach[stream] < each.at <= since[stream]]
+            stream: [
+                each
+                for each in scene.alive(stream)
+                # A walk that goes on may have passed the place of one that came late.
+                if reach[stream] < each.at <= since[stream] and not (each.late and since[stream] < begun)
+            ]
             for stream in scene.posts
         }
         scene.looked_at = begun
         rate = 0.005 if scene.source == "bluesky" else 0.08
-        plan.on_request = lambda: scene.disturb() if plan.rate and plan.draw_from.random() < rate else None
+
+        def note_reach() -> None:
+            for stream in scene.posts:
+                self._reached[stream] = max(self._reached[stream], scene.reach(stream))
+
+        def on_request() -> None:
+            if plan.rate and plan.draw_from.random() < rate:
+                scene.disturb()
+                note_reach()  # a list that was cut off there may be longer again at the end of the run
+
+        note_reach()
+        plan.on_request = on_request
         before, empty_before = plan.requests, plan.injected["empty"]
         job = {
             "source": scene.source,
@@ -733,9 +755,9 @@ class Run:
             self.result.kills[was or "before the first request"] += 1
         if ending.crash:
             self._broken(f"crashed: {ending.crash}")
+        note_reach()
         for stream in scene.posts:
             now_reaches = scene.reach(stream)
-            self._reached[stream] = max(self._reached[stream], now_reaches)
             if ending.outcome == "done" and plan.injected["empty"] == empty_before and not scene.is_closed(stream):
                 self._required[stream] |= {each.id for each in there[stream] if not each.gone and each.at > now_reaches}
                 self._may_lack[stream].append((scene.read_to.get(stream, LONG_AGO), self._reached[stream]))

@@ -66,6 +66,10 @@ class Pages:
         """An answer that goes back: in place of a page, one that was there `before` in the same walk."""
         return self.write(content, before[0]) if before else content
 
+    def ends_early(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bytes:
+        """A later page without a post, where others follow, and with them if it is asked for again; `requests`: up to this one."""
+        return content
+
     def empty(self, platform: Platform) -> Fault:
         """An answer without a post: the first page alone, for an end that a later page names is the end."""
 
@@ -190,6 +194,9 @@ class MastodonPages(Pages):
 
     def bare(self, post: Any) -> Any:
         return _without(post, "language", "edited_at", "card", "poll", "emojis", "in_reply_to_id", "account")
+
+    def ends_early(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bytes:
+        return content if self.is_first(*requests[-1]) or requests[-1] in requests[-3:-1] else b"[]"
 
 
 class FeedPages(Pages):
@@ -390,6 +397,8 @@ class Plan:
         soon = str(int(time.time()) + draw.choice([-100, 1, 600, 10**6]))
         reset = {"x-rate-limit-reset": soon, "X-RateLimit-Reset": soon}
         garbage = draw.choice([b"", b"{", b"[]", b"null", b'{"data":' * 3_000, b"\xff\xfe\x00", b"<rss><item>"])
+        if isinstance(self.pages, MastodonPages) and garbage == b"[]":
+            garbage = b"{"  # a list without a post is an answer there: see `empty` and `ends_early`
         # A refusal ends a run, so that one in three would end almost every one.
         refusals = REFUSALS if draw.random() < 0.3 else ()
         return {str(code): status(code) for code in (*refusals, *FAILURES)} | {
@@ -443,6 +452,7 @@ class Plan:
             "unknown fields": changed("unknown fields", lambda posts: [pages.more(post) for post in posts]),
             "going back": self._counted("going back", lambda whole: pages.back(whole, before)),
             "empty": self._counted("empty", lambda whole: _bytes(pages.empty(platform).edit(whole))),
+            "ends early": self._counted("ends early", lambda whole: pages.ends_early(whole, platform.requests)),
         }
 
     def _counted(self, kind: str, edit: Callable[[bytes], bytes]) -> Fault:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import KEY, NOW
 from mastodon_server import HOME, MastodonInstance, Toot, toots
-from platforms import DROPPED, HTML, TRUNCATED, Clock, Fault, Reading, body, status
+from platforms import DROPPED, HTML, TRUNCATED, Clock, Fault, Reading, body, edited, status
 
 from collector import web
 from collector.markup import plain_text
@@ -86,7 +86,7 @@ def test_timelines_are_read_to_their_end_and_the_next_run_stops_at_what_is_known
     instance.publish(of_tag(toots(90, NOW - MINUTE)))
     run = reading.run()
     assert (run.outcome, run.fetched, run.new, run.gaps) == ("done", 90, 90, 0)
-    assert len(asked(instance, TAG)) == 4  # three pages, and an empty one
+    assert len(asked(instance, TAG)) == 5  # three pages, and an empty one, which is not believed at once
     assert_all_stored(reading, instance)
 
     instance.requests.clear()
@@ -379,6 +379,80 @@ def test_a_post_that_comes_late_from_another_server_is_read_all_the_same(
     clock.at += HOUR
     instance.publish([Toot(99_999, NOW - 20 * HOUR, "eCitizen", host="polepole.example")])
     assert reading.run().new == 1
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["a later walk", "the first"])
+def test_an_end_that_comes_too_early_is_asked_for_again_and_nothing_is_given_up(
+    reading: Reading, instance: MastodonInstance, clock: Clock, before: bool
+) -> None:
+    if before:
+        instance.publish(of_tag(toots(20, NOW - MINUTE)))
+        reading.run()
+        clock.at += HOUR
+    instance.publish(of_tag(toots(130, clock.at - MINUTE, timedelta(seconds=20), seed=1)))
+
+    def first_time_empty(posts: list[Any]) -> list[Any]:
+        return [] if len(asked(instance, TAG)) - begun == 2 else posts
+
+    begun = len(asked(instance, TAG))
+    instance.fail(edited(first_time_empty, path=TAG), edited(first_time_empty, path=TAG))
+    run = reading.run()
+    assert (run.outcome, run.new, run.gaps) == ("done", 130, 0)
+    again = asked(instance, TAG)[begun:]
+    assert again[1] == again[2] and again[1] is not None
+    assert reading.coverage(stream(instance), gaps=True) == []
+
+
+def test_what_is_no_longer_listed_is_a_gap_also_where_nothing_was_listed_at_first(
+    reading: Reading, instance: MastodonInstance, clock: Clock
+) -> None:
+    reading.run()
+    clock.at += 20 * HOUR
+    flood = of_tag(toots(300, clock.at - MINUTE, 3 * MINUTE))
+    instance.publish(flood)
+    instance.lists = 200
+    run = reading.run()
+    assert run is not None and (run.outcome, run.new, run.gaps) == ("done", 200, 1)
+    assert reading.coverage(stream(instance), gaps=True) == [(NOW, flood[199].at)]
+    assert_nothing_claimed_unread(reading, instance)
+
+
+@pytest.mark.parametrize("stop_after", [None, 1])
+def test_where_an_instance_lists_less_than_a_page_it_lists_all_there_is(
+    reading: Reading, instance: MastodonInstance, clock: Clock, stop_after: int | None
+) -> None:
+    first = of_tag(toots(3, NOW - 30 * HOUR))
+    instance.publish(first)
+    reading.run()
+    for post in first:  # at which the next walk would end
+        instance.delete(post)
+    instance.most = 5
+    clock.at += HOUR
+    instance.publish(of_tag(toots(12, clock.at - MINUTE, MINUTE, seed=1)))
+    if stop_after:  # what goes on at the page where it was stopped does not know how many there were
+        assert reading.run(stop_after=stop_after) is None
+        clock.at += HOUR
+        instance.publish(of_tag(toots(1, clock.at - MINUTE, seed=2)))
+    run = reading.run()
+    assert run is not None and (run.outcome, run.gaps) == ("done", 0)
+    assert len(reading.rows()) == len(first) + 12 + bool(stop_after)
+    [(_, to_at)] = reading.coverage(stream(instance))
+    assert (to_at, reading.coverage(stream(instance), gaps=True)) == (clock.at, [])
+
+
+def test_a_walk_that_is_stopped_where_an_end_came_too_early_asks_twice_again(
+    reading: Reading, instance: MastodonInstance, clock: Clock
+) -> None:
+    instance.publish(of_tag(toots(20, NOW - MINUTE)))
+    reading.run()
+    clock.at += HOUR
+    instance.publish(of_tag(toots(130, clock.at - MINUTE, timedelta(seconds=20), seed=1)))
+    instance.fail(edited(list, path=TAG), body([], path=TAG))
+    assert reading.run(stop_after=2) is None
+    instance.fail(body([], path=TAG))
+    run = reading.run()
+    assert (run.outcome, run.new, run.gaps) == ("done", 90, 0)
+    assert reading.coverage(stream(instance), gaps=True) == []
 
 
 def test_an_empty_answer_where_posts_were_listed_before_moves_no_cursor(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -63,15 +66,19 @@ def reading_of(folder: Path, clock: Clock, accounts: Accounts, *sources: str, **
     )
     reading = Reading(official, settings, clock)
     for source in sources:
-        reading.store.confirm_account(
-            f"{source}:{account_id(accounts, source)}",
-            handle="HudumaKenya" if source == "x" else None,
-            office="Huduma Kenya",
-            is_ecitizen=False,
-            evidence="https://huduma.example/contacts",
-            who="desk 2",
-        )
+        confirm(reading, accounts, source)
     return reading
+
+
+def confirm(reading: Reading, accounts: Accounts, source: str) -> None:
+    reading.store.confirm_account(
+        f"{source}:{account_id(accounts, source)}",
+        handle="HudumaKenya" if source == "x" else None,
+        office="Huduma Kenya",
+        is_ecitizen=False,
+        evidence="https://huduma.example/contacts",
+        who="desk 2",
+    )
 
 
 @pytest.fixture
@@ -363,6 +370,54 @@ def test_an_account_on_x_without_an_id_is_neither_read_nor_resolved(
     with pytest.raises(InputError, match="official is off"):
         reading.run()
     assert accounts.requests == []
+    reading.store.close()
+
+
+def test_an_account_is_read_from_its_confirmation_on_and_no_more_once_that_is_taken_back(
+    accounts: Accounts, clock: Clock, tmp_path: Path
+) -> None:
+    accounts.posts += sayings(4, NOW - MINUTE)
+    reading = reading_of(tmp_path, clock, accounts)
+    with NewsSite(clock.now) as site:
+        ours = {"TRACKER_DATABASE_URL": f"sqlite:///{tmp_path / 'posts.db'}", "TRACKER_PSEUDONYM_KEY": KEY}
+        ours |= {"TRACKER_NOW": NOW.isoformat(), "TRACKER_FEED_URLS": f"{site.url}/rss"}
+        ours |= {"TRACKER_BLUESKY_URL": accounts.url}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tracker", "collect", "official", "news", "--every", "1"],
+            cwd=tmp_path,
+            env={**os.environ, **ours},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+        def until(event: str, source: str) -> dict[str, Any]:
+            assert process.stderr is not None
+            for line in process.stderr:
+                told: dict[str, Any] = json.loads(line)
+                if (told["event"], told.get("source")) == (event, source):
+                    return told
+            raise AssertionError(f"{event} of {source} was never told")
+
+        try:
+            until("source off", "official")
+            until("run ended", "news")
+            for _ in range(2):  # twice the same account: the second run finds nothing new
+                confirm(reading, accounts, "bluesky")
+                found = until("run ended", "official")
+                assert found["outcome"] == "done" and found["fetched"] == 4
+            assert len(stored(reading, "bluesky")) == 4
+            reading.store.unconfirm_account(f"bluesky:{DID}", "desk 2")
+            until("run ended", "news")
+            until("run ended", "news")  # a run that had begun before is over
+            asked = len(accounts.requests)
+            until("run ended", "news")
+            until("run ended", "news")
+            assert len(accounts.requests) == asked
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+            process.communicate()
     reading.store.close()
 
 

@@ -193,6 +193,28 @@ def test_what_lies_beyond_the_thousand_newest_is_a_gap(
     assert reading.run().gaps == 0
 
 
+def test_what_is_listed_late_is_read_at_the_cost_of_one_page_at_most(
+    reading: Reading, platform: RedditPlatform, clock: Clock
+) -> None:
+    platform.publish([*submissions(300, NOW - MINUTE, timedelta(seconds=10)), *comments(5, NOW - MINUTE, seed=1)])
+    reading.run()
+    for seconds in (0, 30, 30 * 60):  # a page of 100 goes 17 minutes back
+        clock.at += 2 * MINUTE
+        late = NOW - MINUTE - timedelta(seconds=seconds + 5)
+        platform.publish(
+            [
+                RedditItem(f"late{seconds}", late, "found late by the search", title="eCitizen"),
+                RedditItem(f"let{seconds}", late, "eCitizen, let in by a moderator"),
+            ]
+        )
+        platform.requests.clear()
+        run = reading.run()
+        assert run is not None and (run.outcome, run.new, run.gaps) == ("done", 2, 0)
+        assert (len(asked(platform, SEARCH)), len(asked(platform, COMMENTS))) == (2, 1)
+    assert_all_stored(reading, platform)
+    assert len(reading.coverage("search")) == 1
+
+
 @pytest.mark.parametrize("vague_end", [False, True], ids=["that is known to be the last", "before an empty one"])
 def test_a_full_last_page_makes_no_gap_where_posts_were_read(
     reading: Reading, platform: RedditPlatform, clock: Clock, vague_end: bool
@@ -250,6 +272,21 @@ def test_an_empty_listing_where_there_was_something_before_proves_nothing(
     platform.fail(edited(empty, path=SEARCH))
     reading.run()
     assert_nothing_claimed_unread(reading, platform)
+    clock.at += HOUR
+    assert reading.run().outcome == "done"
+    assert_all_stored(reading, platform)
+    assert reading.coverage("search", gaps=True) == []
+
+
+def test_a_first_look_that_was_empty_by_mistake_hides_nothing(
+    reading: Reading, platform: RedditPlatform, clock: Clock
+) -> None:
+    platform.publish(submissions(250, NOW - MINUTE))
+    platform.fail(
+        edited(lambda answer: answer | {"data": answer["data"] | {"children": [], "after": None}}, path=SEARCH)
+    )
+    first = reading.run()
+    assert first is not None and first.new == 0
     clock.at += HOUR
     assert reading.run().outcome == "done"
     assert_all_stored(reading, platform)

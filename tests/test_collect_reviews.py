@@ -173,6 +173,18 @@ def test_an_empty_answer_where_reviews_were_listed_before_proves_nothing(
     assert (run.new, run.gaps, len(reading.coverage(stream(store)))) == (2, 0, 1)
 
 
+def test_a_first_look_that_was_empty_by_mistake_hides_nothing(
+    reading: Reading, store: ReviewStore, clock: Clock
+) -> None:
+    store.publish(reviews(120, NOW - HOUR, DAY))
+    store.fail(EMPTY[kind(store)])
+    first = reading.run()
+    assert first is not None and first.new == 0
+    clock.at += HOUR
+    second = reading.run()
+    assert second is not None and (second.outcome, second.new, second.gaps) == ("done", 120, 0)
+
+
 def test_a_walk_that_was_stopped_begins_again_at_the_top_and_nothing_is_lost(
     reading: Reading, store: ReviewStore, clock: Clock
 ) -> None:

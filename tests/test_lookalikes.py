@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,10 +11,13 @@ from conftest import KEY, NOW
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from labelled import MODEL, labels
-from sqlalchemy import select
+from sqlalchemy import select, text
 
+from dashboard import volume
 from data import tables
 from data.accounts import AccountList
+from data.audit import audit_lines
+from data.errors import InputError
 from data.lookalikes import LEAST_FOR_A_SLIP, core, is_slip, skeleton
 from data.messages import official_messages
 from data.official import official_accounts
@@ -21,6 +25,8 @@ from data.pseudonyms import pseudonym
 from data.records import MAX_TEXT_CHARACTERS, Post, parse_post
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from data.store import Store
 
 LISTED = AccountList(official_accounts(), lambda source, name: f"{source}/{name}")
@@ -262,6 +268,69 @@ def test_a_suspect_whose_account_is_confirmed_is_one_no_more(store: Store) -> No
     assert (count, was_suspected, store.impostors()) == (1, True, [])
     store.save_page([post(2, "eCitizen_KE", "9")])
     assert store.impostors() == []
+
+
+def lanes(store: Store) -> dict[str, str | None]:
+    """What the posts count as, by id, from the facts; the sums of their buckets must agree."""
+    with store.engine.connect() as connection:
+        found = connection.execute(select(tables.facts.c.id, tables.facts.c.lane)).all()
+        summed = connection.execute(select(tables.volume.c.lane, tables.volume.c.posts)).all()
+    by_id = {row.id: row.lane for row in found}
+    assert dict((row.lane, row.posts) for row in summed) == Counter(filter(None, by_id.values()))
+    return by_id
+
+
+def test_a_suspicion_that_a_person_dismisses_stays_dismissed_and_the_posts_count(opened: Callable[..., Store]) -> None:
+    store = opened()
+    store.activate_model(MODEL, "0" * 64)
+    store.save_page([post(1, "eCitizen_KE", "9"), post(2, "eCitizen_KE", "9"), post(5, "eCitizen_KE", "7")])
+    store.save_labels(MODEL, [("x", number, labels("login")) for number in "125"])
+    assert lanes(store) == dict.fromkeys("125", "rumour")
+    assert store.dismiss_impostor("x:2", "desk 2") == 2
+    assert lanes(store) == {"1": "complaint", "2": "complaint", "5": "rumour"}
+    assert [row["first_post"] for row in store.impostors()] == ["x:5"]
+    assert volume.suspected_impostors(store.engine)["link"].tolist() == ["https://x.com/i/status/5"]
+
+    # Its later posts, also in another process, raise the suspicion no more.
+    later = opened()
+    later.save_page([post(3, "eCitizen_KE", "9")])
+    later.save_labels(MODEL, [("x", "3", labels("login"))])
+    assert len(later.impostors()) == 1 and lanes(later)["3"] == "complaint"
+
+    assert store.dismiss_impostor("x:1", "desk 2", undo=True) == 3
+    assert len(store.impostors()) == 2 and set(lanes(store).values()) == {"rumour"}
+    told = [(line["action"], line["detail"]["post"], line["detail"]["posts"]) for line in audit_lines(store)]
+    assert told == [("suspect impostor again", "x:1", 3), ("dismiss impostor", "x:2", 2)]
+    assert "desk 2" not in str(audit_lines(store))
+
+
+def test_only_a_suspected_account_is_dismissed_and_only_a_dismissed_one_suspected_again(store: Store) -> None:
+    store.save_page([post(1, "eCitizen_KE", "9"), post(2, "wanja_88", "8")])
+    for named, undo in (("x:2", False), ("x:99", False), ("1", False), ("bluesky:1", False), ("x:1", True)):
+        with pytest.raises(InputError, match=f"{named} is by no account"):
+            store.dismiss_impostor(named, "desk 2", undo=undo)
+    with pytest.raises(InputError, match="who is missing"):
+        store.dismiss_impostor("x:1", " ")
+    store.erase_post("x", "1")
+    assert store.dismiss_impostor("x:1", "desk 2") == 0  # the list names it still
+    assert store.impostors() == []
+
+
+def test_what_was_dismissed_is_no_suspicion_when_the_account_is_confirmed(store: Store) -> None:
+    store.save_page([post(1, "eCitizen_KE", "9")])
+    store.dismiss_impostor("x:1", "desk 2")
+    office = {"office": "Directorate of eCitizen", "is_ecitizen": True, "evidence": "https://a.example", "who": "me"}
+    assert store.confirm_account("x:9", handle="eCitizen_KE", **office) == (1, False)
+
+
+def test_an_earlier_database_keeps_its_suspicions(opened: Callable[..., Store]) -> None:
+    store = opened()
+    store.save_page([post(1, "eCitizen_KE", "9")])
+    with store.engine.begin() as connection:
+        for column in ("dismissed_by", "dismissed_at"):
+            connection.execute(text(f"ALTER TABLE suspected_impostors DROP COLUMN {column}"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0004'"))
+    assert [row["first_post"] for row in opened().impostors()] == ["x:1"]
 
 
 def test_what_is_erased_leaves_no_suspicion_behind(store: Store) -> None:

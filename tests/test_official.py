@@ -442,7 +442,15 @@ def test_the_commands_confirm_list_and_unconfirm(
     assert message["status"] and "[unconfirmed]" not in tracker("status", "list").stdout
     [suspect] = json.loads(tracker("status", "impostors", "--json").stdout)
     assert (suspect["resembles"], suspect["url"]) == ("x:@eCitizenKenya", "https://x.com/i/status/2")
-    assert "eCitizen_Help" not in json.dumps(suspect) + tracker("status", "impostors").stdout
+    listed = tracker("status", "impostors").stdout
+    assert "eCitizen_Help" not in json.dumps(suspect) + listed and " x:2 " in listed
+    dismissed = tracker("status", "not-impostor", "x:2", "--who", "desk 2")
+    assert dismissed.returncode == 0 and "1 posts of it" in dismissed.stderr
+    assert json.loads(tracker("status", "impostors", "--json").stdout) == []
+    again = tracker("status", "not-impostor", "x:2", "--who", "desk 2")
+    assert again.returncode == 2 and "`tracker status impostors` lists them" in again.stderr
+    assert tracker("status", "not-impostor", "x:2", "--who", "desk 2", "--undo").returncode == 0
+    assert json.loads(tracker("status", "impostors", "--json").stdout) == [suspect]
     assert tracker("status", "unconfirm", "x:123").returncode == 0
     assert "[unconfirmed]" in tracker("status", "list").stdout
     refused = tracker("status", "unconfirm", "x:123")

@@ -42,8 +42,9 @@ from data.store import open_store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from collector.runner import Runner
     from data.settings import Settings
-    from data.store import Store
+    from data.store import RunRecord, Store
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -72,13 +73,19 @@ def x(clock: Clock) -> Iterator[XPlatform]:
         yield platform
 
 
+def read(name: str, settings: Settings) -> Callable[[Runner], RunRecord]:
+    """The runs of a source in one process, whose streams are opened once."""
+    streams = load_source(name).open_streams(settings)
+    return lambda runner: runner.collect(name, streams)
+
+
 def run(
     settings: Settings, clock: Clock, until: datetime, *sources: str, every: float = 120, once: bool = False
 ) -> Schedule:
     """A process of its own, as it were: a store and streams that are opened anew."""
     store = open_store(settings)
-    streams = {name: load_source(name).open_streams(settings) for name in sources}
-    schedule = Schedule(store, lambda: clock.at, Time(clock, until).wait, streams, dict.fromkeys(sources, every))
+    reads = {name: read(name, settings) for name in sources}
+    schedule = Schedule(store, lambda: clock.at, Time(clock, until).wait, reads, dict.fromkeys(sources, every))
     schedule.run(once=once)
     store.close()
     return schedule
@@ -122,9 +129,9 @@ def test_a_source_that_does_not_answer_delays_no_other(tmp_path: Path) -> None:
             reddit_url=reddit.url,
         )
         store = open_store(settings)
-        streams = {name: load_source(name).open_streams(settings) for name in ("x", "reddit")}
+        reads = {name: read(name, settings) for name in ("x", "reddit")}
         stop = threading.Event()
-        schedule = Schedule(store, lambda: now, stop.wait, streams, {"x": 1, "reddit": 0.01})
+        schedule = Schedule(store, lambda: now, stop.wait, reads, {"x": 1, "reddit": 0.01})
         thread = threading.Thread(target=schedule.run)
         thread.start()
         assert held.asked.wait(60)

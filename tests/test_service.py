@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -142,6 +143,41 @@ def test_the_service_watches_and_alerts_and_starts_that_part_again(
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == 0
+
+
+def test_the_service_imports_what_is_dropped_into_the_folder_of_the_settings(
+    tmp_path: Path, ended: list[subprocess.Popen[str]]
+) -> None:
+    (tmp_path / "tracker.toml").write_text('watch_folder = "inbox"\nwatch_source = "care_desk"\n')
+    url = f"sqlite:///{tmp_path / 'posts.db'}"
+    process = start(["run", "--port", str(free_port()), "--every", "1"], tmp_path, TRACKER_DATABASE_URL=url)
+    ended.append(process)
+    until_said(process, "the folder inbox cannot be read")  # and tried again
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "march.csv").write_text(
+        "id,created_at,text\nT-1,2026-03-05T09:12:00+03:00,eCitizen iko down\n"
+    )
+    until_said(process, "file imported")
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, printed
+    with sqlite3.connect(tmp_path / "posts.db") as connection:
+        assert connection.execute("SELECT source, id FROM posts").fetchall() == [("care_desk", "T-1")]
+        # Nobody fell silent where nothing was dropped.
+        assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(0,)]
+    connection.close()
+
+
+def test_the_doctor_tells_of_the_watched_folder(tracker: Tracker, tmp_path: Path) -> None:
+    (tmp_path / "tracker.toml").write_text('watch_folder = "inbox"\n')
+
+    def told() -> tuple[str, str]:
+        [check] = [each for each in json.loads(tracker("doctor", "--json").stdout)["checks"] if each["name"] == "watch"]
+        return check["state"], check["says"]
+
+    assert told() == ("failed", "there is no folder inbox: make it")
+    (tmp_path / "inbox").mkdir()
+    assert told() == ("ok", "inbox is watched")
 
 
 def test_the_service_starts_a_part_again_that_died(tmp_path: Path, ended: list[subprocess.Popen[str]]) -> None:

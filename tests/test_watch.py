@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import KEY, NOW
 
-from collector.folder import CURSORS, Folder
+from collector.folder import WATCH, Folder
 from collector.runner import Stopped
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_again(inbox: Path, sto
         folder.run()
     assert "T-9000" in stored(tmp_path)
     with store.engine.connect() as connection:
-        kept = connection.exec_driver_sql(f"SELECT cursor FROM cursors WHERE source = '{CURSORS}'").scalars().all()
+        kept = connection.exec_driver_sql(f"SELECT cursor FROM cursors WHERE source = '{WATCH}'").scalars().all()
     assert kept == ['{"read":1,"new":1}']
 
 

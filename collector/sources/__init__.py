@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collector.page import Source
 
 NAMES = ("x", "reddit", "bluesky", "mastodon", "news", "reviews", "official")
+REOPENED = (
+    "official",
+)  # what there is to read can change while it is read again and again: its streams are opened at each run
 
 
 def load_source(name: str) -> Source:

@@ -191,6 +191,8 @@ class Timeline:
     def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
         """One page of at most 40 posts; see `collector.page`."""
         walk = dict(state or {})
+        # Of this walk as long as nothing cuts it off: how many posts were listed, and whether the instance said that there are no more.
+        listed, ends = walk.pop("listed", None if "max_id" in walk else 0), walk.pop("ends", False)
         if "closed_at" in walk and now - datetime.fromisoformat(walk["closed_at"]) < CLOSED_FOR:
             return Page([])
         try:
@@ -207,11 +209,12 @@ class Timeline:
             raise TemporaryFailure(f"mastodon: {self.name} lists posts without ids")
         found = [self._record(status) for status in statuses if self._is_wanted(status)]
         if not written:
-            return self._at_the_end(walk, top, now, found)
+            return self._at_the_end(walk, top, now, found, listed, ends=ends)
         lowest = min(written, key=_order)
         if "max_id" in walk and _order(lowest) >= _order(walk["max_id"]):
             raise TemporaryFailure(f"mastodon: {self.name} gave the same page twice")
         walk["max_id"] = lowest
+        listed = None if listed is None else listed + len(written)
         seen_to = datetime.fromisoformat(walk.get("seen_to", top.isoformat()))
         walk["seen_to"] = min(seen_to, written[lowest] or seen_to).isoformat()
         settled = [id_ for id_, at in written.items() if at is not None and at <= top - self._overlap]
@@ -229,17 +232,29 @@ class Timeline:
             if floor < reach:
                 spans.append(Span(floor, reach, f"longer ago than the tracker walks back ({self._reach})"))
             return self._finished(walk, top, now, found, spans)
-        return Page(found, [], walk, walk)
+        return Page(found, [], walk, walk if listed is None else walk | {"listed": listed})
 
-    def _at_the_end(self, walk: dict[str, Any], top: datetime, now: datetime, found: list[Any]) -> Page:
+    def _at_the_end(
+        self, walk: dict[str, Any], top: datetime, now: datetime, found: list[Any], listed: int | None, *, ends: bool
+    ) -> Page:
         """The instance lists nothing more."""
         if "max_id" not in walk and "anchor" in walk:  # it listed something before: this proves nothing
             return Page(found)
         seen_to = max(datetime.fromisoformat(walk.get("seen_to", top.isoformat())), top - self._reach)
+        # It may be a mistake: what is below is given up once the same answer comes again.
+        again = Page(found, [], None, walk | {"listed": listed, "ends": True})
         if "floor" not in walk:
-            return self._finished(walk, top, now, found, [Span(seen_to, top)])
+            return self._finished(walk, top, now, found, [Span(seen_to, top)]) if ends else again
         floor = min(datetime.fromisoformat(walk["floor"]), top)
-        if "anchor" not in walk or seen_to <= floor:
+        if seen_to <= floor:
+            return self._finished(walk, top, now, found, [Span(floor, top)])
+        if listed is None:
+            # Since it was cut off, posts may have left the list, or the last ones were deleted: another walk tells which.
+            anew = {name: walk[name] for name in ("floor", "anchor") if name in walk}
+            return Page(found, [Span(seen_to, top)], anew, anew)
+        if not ends:
+            return again
+        if listed < PAGE_STATUSES:  # no instance lists less than a page: this is all there is
             return self._finished(walk, top, now, found, [Span(floor, top)])
         gap = Span(floor, seen_to, "the instance no longer lists that far back")
         return self._finished(walk, top, now, found, [Span(seen_to, top), gap])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import praw
@@ -28,6 +28,8 @@ EVERY_SECONDS = 120.0
 QUERY_CHARACTERS = 512
 PAGE_ITEMS = 100
 TIMEOUT_SECONDS = 30
+# A search finds an item some time after it was written, and what a moderator lets in is listed by when it was written.
+OVERLAP = timedelta(hours=1)
 USER_AGENT = "ecitizen-tracker (reads posts that mention a public service)"
 GONE = ("[deleted]", "[removed]")  # no set: what an item holds in place of a text may not be hashable
 
@@ -91,7 +93,7 @@ def compile_query(terms: Sequence[str], exclusions: Sequence[str] = ()) -> str:
 
 
 class Listing:
-    """A listing, newest first, read down to where the last walk began.
+    """A listing, newest first, read down to a little before where the last walk began, for which it takes one page at most.
 
     The kept cursor is `{"floor": TIME, "listed": BOOL}` and moves only when a walk is done: Reddit's pages cost nothing and shift while
     they are read, so a walk that was cut off begins again at the top.
@@ -122,8 +124,13 @@ class Listing:
         if not items and "after" not in state and state.get("listed"):
             return Page([])  # it listed something before: this proves nothing
         listed = state.get("listed", False) or bool(items)
-        if after is not None and (floor is None or oldest > floor):
+        # Where nothing was listed until now, that may have been a mistake, and all is read. Else one page below the floor is
+        # enough: a busy listing has more in an hour than is worth asking for at every run.
+        whole = state.get("whole", not state.get("listed", False))
+        has_read = floor is not None and not whole and (seen_to <= floor or oldest <= floor - OVERLAP)
+        if after is not None and not has_read:
             following = {"top": top.isoformat(), "after": after, "oldest": oldest.isoformat(), "listed": listed}
+            following["whole"] = whole
             following |= {"floor": floor.isoformat()} if floor else {}
             return Page(found, [], None, following)  # what a walk looked at is known at its end
         cursor = {"floor": top.isoformat(), "listed": listed}

@@ -86,7 +86,8 @@ class _Listing:
             return Page(found)
 
         seen_to = min([*times, datetime.fromisoformat(state["seen_to"]) if "seen_to" in state else top])
-        read_to = top - REACH if floor is None else max(floor - OVERLAP, top - REACH)
+        # Where nothing was listed until now, that may have been a mistake.
+        read_to = max(floor - OVERLAP, top - REACH) if floor is not None and listed_before else top - REACH
         pages = state.get("pages", 0) + 1
         if after is not None and seen_to > read_to and pages < MAX_PAGES:
             walk = state | {"top": top.isoformat(), "after": after, "seen_to": seen_to.isoformat(), "pages": pages}
