@@ -18,6 +18,7 @@ LEAST_CORE = 4  # letters that must be left when an added word is taken off
 LEAST_FOR_A_SLIP = 7  # letters without any added word: in shorter names one letter makes another name
 MOST_CHARACTERS = 200  # no platform has longer names
 WAYS = ("same", "word", "letter")
+_NAMES_KEPT = 65_536  # in memory alone, with what they resemble
 
 # Letters of other alphabets, digits and signs that are drawn like Latin letters (Unicode's decomposition takes care of the
 # accented ones). `l` becomes `i`, as I, l and 1 are one in most type.
@@ -110,8 +111,9 @@ class Lookalikes:
                 for length in range(len(reduced) - 1, len(reduced) + 2):
                     self._slips.setdefault((reduced[0], length), []).append((reduced, key))
         self._holds_one = re.compile("|".join(sorted(map(re.escape, self._cores))) or "(?!)").search
+        self.find = lru_cache(_NAMES_KEPT)(self._look_at)  # most people write more than once
 
-    def find(self, name: str) -> tuple[str, str] | None:
+    def _look_at(self, name: str) -> tuple[str, str] | None:
         """(key, one of WAYS) of the listed name that this one resembles, None where it resembles none."""
         drawn = skeleton(name)
         if found := self._find(drawn):

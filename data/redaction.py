@@ -10,12 +10,13 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import phonenumbers
+import re2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 PLACEHOLDERS = ("<PHONE>", "<ID>", "<KRAPIN>", "<TXN>", "<ACC>", "<EMAIL>", "<CARD>", "<URL>")
 MENTION = "@user"
@@ -29,7 +30,8 @@ _INVISIBLE = re.compile(
     r"[\u00ad\u034f\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
     r"|(?<=[\w\s@.()+-])\u200d|\u200d(?=[\w\s@.()+-])|(?<=\d)\ufe0f?\u20e3"
 )
-_DASH = r"\-\u2010-\u2015\u2212"
+_DASH = "\\-\u2010-\u2015\u2212"  # the characters themselves: RE2 knows no \\u
+_WORD_STARTS, _WORD_ENDS = r"(?<![^\W_])", r"(?![^\W_])"  # an underscore is none of the word
 _GAP = rf"[\s._(){_DASH}]{{0,4}}"  # between the digits of a phone number
 # A date is followed by a time more often than a number begins like one.
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d{2}", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
@@ -49,7 +51,7 @@ _AT = re.compile(r"@(?<!@@)(\w[\w-]*(?:\.[\w-]+)+|\w+)")
 _REDDIT_USER = re.compile(r"(?<![\w/])(?:/?u|/user)/[\w-]{3,20}(?!\w)", re.IGNORECASE)
 # A pattern below that begins with what it looks for, before what may not stand there, fails fast everywhere else.
 _KRA_PIN = re.compile(
-    rf"[APap](?:\d{{9}}[A-Z]|(?<![^\W_].)[ .{_DASH}]?(?:\d[ .{_DASH}]?){{9}}[A-Z](?![^\W_]))", re.IGNORECASE
+    rf"[APap](?:\d{{9}}[A-Z]|(?<![^\W_].)[ .{_DASH}]?(?:\d[ .{_DASH}]?){{9}}[A-Z]{_WORD_ENDS})", re.IGNORECASE
 )
 _CARD = re.compile(rf"(?=\d)(?<![\w+])(?!{_DATE})\d(?:[ .{_DASH}]?\d){{12,18}}(?!\w)")
 _KENYAN_PHONE = re.compile(
@@ -61,29 +63,31 @@ _BARE_PHONE = re.compile(
 _OTHER_PHONE = re.compile(rf"(?=[+0])(?<!\w)(?:\+|00)[1-9](?:{_GAP}\d){{6,14}}(?!\d)")
 _LANDLINE = re.compile(r"(?=[(0])(?<!\w)(?<!\d[.,])\(?0[2-6]\d\)?[ -]?(?:\d{3}[ -]?\d{3,4}|\d{4}[ -]?\d{3})(?!\w)")
 # M-Pesa receipts: a letter for the year, A-L for the month, 1-9 or A-V for the day, then seven more.
-_RECEIPT = re.compile(r"(?<![^\W_])[A-Z][A-L](?P<day>[1-9A-V])?(?(day)|[A-Z0-9])[A-Z0-9]{7}(?![^\W_])", re.IGNORECASE)
+_RECEIPT = re.compile(
+    rf"{_WORD_STARTS}[A-Z][A-L](?:(?P<day>[1-9A-V])|[A-Z0-9])[A-Z0-9]{{7}}{_WORD_ENDS}", re.IGNORECASE
+)
 _RECEIPT_CONTEXT = re.compile(
     r"\b(?:code|ref|reference|txn|trans\w*|receipt|risiti|msg|message|confirmed)\b", re.IGNORECASE
 )
-_PASSPORT = re.compile(r"(?<![^\W_])(?:[A-C][A-Z]?\d{6,7}|[A-C]K \d{6})(?![^\W_])", re.IGNORECASE)
+_PASSPORT = re.compile(rf"{_WORD_STARTS}(?:[A-C][A-Z]?\d{{6,7}}|[A-C]K \d{{6}}){_WORD_ENDS}", re.IGNORECASE)
 _LABELLED_ID = re.compile(
     r"(?=[iI\u0130\u0131kKmM])\b(?P<label>id|i\.d\.?|kitambulisho|maisha)"
     r"(?P<gap>(?:\s?(?:no|num|number|card|nambari|namba|cha|ya|yangu|changu|is|ni)\b\.?|\s?no\.?){0,3}\s{0,2}[:;#=/.(-]?\s{0,2})"
     r"(?:\d{6,9}|\d{1,2}[ .,-]\d{3}[ .,-]\d{3})(?!\w|[.,]\d)",
     re.IGNORECASE,
 )
-_ID_NUMBER = re.compile(rf"(?=\d)(?<![\w+]){_NOT_AFTER_PART}\d{{7,8}}{_NOT_BEFORE_PART}")
 _LABELS = (
     r"(?:a(?:/?c|cc|cct|ccount|kaunti|nkara|pplication)|inv(?:oice)?|bill|order|t(?:icket|oken)|ref(?:erence)?|serial|meter|mita)"
     r"(?![^\W\d_])"
 )
-_LABEL_START = r"(?=[aAbBiI\u0130\u0131oOtTrRsSmM])"  # both cases: IGNORECASE takes its time at every character
-_ACCOUNT = re.compile(
-    rf"{_LABEL_START}\b(?P<label>{_LABELS})"
+_ACCOUNT_LABEL = (
+    rf"\b(?P<label>{_LABELS})"
     r"(?P<gap>(?:\.?\s?(?:no|num|number|nambari|namba|yangu|yake|ya|id|code|ni|is|iko|#)){0,3}\.?\s{0,2}[:#=-]?\s{0,2})"
-    rf"(?P<number>(?!{_LABELS})[A-Z0-9][A-Z0-9/-]{{3,30}}[A-Z0-9])(?!\w)",
-    re.IGNORECASE,
 )
+_ACCOUNT = re.compile(
+    rf"{_ACCOUNT_LABEL}(?P<number>(?!{_LABELS})[A-Z0-9][A-Z0-9/-]{{3,30}}[A-Z0-9])(?!\w)", re.IGNORECASE
+)
+_ID_NUMBER = re.compile(rf"(?=\d)(?<![\w+]){_NOT_AFTER_PART}\d{{7,8}}{_NOT_BEFORE_PART}")
 _LONG_NUMBER = re.compile(rf"(?=\d)(?<!\w){_NOT_AFTER_PART}(?!{_DATE})\d(?:[ {_DASH}]?\d){{8,}}{_NOT_BEFORE_PART}")
 _CURRENCY = r"(?:ksh?s?|kes|shs?|shilingi|usd|tzs|ugx|[$€£])"
 _MONEY_BEFORE = re.compile(rf"(?:{_CURRENCY}|sum of|amount(?: of)?)[.:=]?\s*$", re.IGNORECASE)
@@ -193,37 +197,83 @@ def _account(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """A pattern of a number, and what a text must show for the pattern to find anything."""
+    """A pattern and what takes its place; None for a mention, which the official accounts keep.
+
+    `shows` is what a text of ASCII letters has, for RE2, where the replacement changes anything; else that the pattern is found.
+    """
 
     pattern: re.Pattern[str]
-    replacement: str | Callable[[re.Match[str]], str]
-    digits: int  # at least so many in a run with at most four other characters between two of them
-    sign: re.Pattern[str] | None = None  # found in the text
+    replacement: str | Callable[[re.Match[str]], str] | None
+    shows: str | None = None
 
 
-_MAYBE_EMAIL = re.compile(r"@(?<=[\w.+-]@)[\w-]")
-_RUN = re.compile(r"\d(?:[\W_]{0,4}\d){5,}")
-# A receipt begins with a letter, so that a letter stands before one of its digits; or it is ten capitals.
-_MAYBE_RECEIPT = re.compile(r"\d(?<=[^\W\d_].)|[A-Z\u0130]{10}")
-_MAYBE_ACCOUNT = re.compile(
-    r"[aAbBiI\u0130\u0131oOtTrRsSmM](?<!\w.)(?:/?c|kaunti|nv|nkara|ill|rder|icket|pplication|ef|erial|oken|eter|ita)",
-    re.IGNORECASE,
-)
 # In this order: an earlier one takes what a later one would take for something else.
-_NUMBERS = (
-    _Rule(_KRA_PIN, "<KRAPIN>", 9),
-    _Rule(_KENYAN_PHONE, "<PHONE>", 10),
-    _Rule(_CARD, _card, 13),
-    _Rule(_OTHER_PHONE, _foreign_phone, 7),
-    _Rule(_LABELLED_ID, r"\g<label>\g<gap><ID>", 6),
-    _Rule(_RECEIPT, _receipt, 0, _MAYBE_RECEIPT),
-    _Rule(_PASSPORT, "<ID>", 6),
-    _Rule(_LANDLINE, "<PHONE>", 8),
-    _Rule(_ACCOUNT, _account, 0, _MAYBE_ACCOUNT),
-    _Rule(_BARE_PHONE, _bare_number("<PHONE>"), 9),
-    _Rule(_ID_NUMBER, _bare_number("<ID>"), 7),
-    _Rule(_LONG_NUMBER, _bare_number("<ACC>"), 9),
+_RULES = (
+    _Rule(_FEDIVERSE, MENTION),
+    _Rule(_EMAIL, "<EMAIL>"),
+    _Rule(_URL, "<URL>"),
+    _Rule(_AT, None),
+    _Rule(_REDDIT_USER, MENTION),
+    _Rule(_KRA_PIN, "<KRAPIN>"),
+    _Rule(_KENYAN_PHONE, "<PHONE>"),
+    _Rule(_CARD, _card),
+    _Rule(_OTHER_PHONE, _foreign_phone),
+    _Rule(_LABELLED_ID, r"\g<label>\g<gap><ID>"),
+    _Rule(_RECEIPT, _receipt, r"[A-Za-z]\d|[A-Z]{10}"),
+    _Rule(_PASSPORT, "<ID>"),
+    _Rule(_LANDLINE, "<PHONE>"),
+    _Rule(_ACCOUNT, _account, rf"(?i:{_ACCOUNT_LABEL})(?:(?:[A-Za-z/-]*\d){{3}}|[A-Z0-9/-]{{5}})"),
+    _Rule(_BARE_PHONE, _bare_number("<PHONE>")),
+    _Rule(_ID_NUMBER, _bare_number("<ID>")),
+    _Rule(_LONG_NUMBER, _bare_number("<ACC>")),
 )
+_EVERY_RULE = tuple(range(len(_RULES)))
+
+# One pass of RE2 over a text says which rules can find anything, in a thirtieth of the time that looking with each takes.
+# It knows no lookaround, so that it finds a little more, and letters, digits and spaces of ASCII alone.
+_FILTER_BYTES = 64 * 1024 * 1024
+_BEYOND_ASCII = re.compile(r"[^\W\x00-\x7f]|[^\S\x00-\x7f]")
+_LOOKAROUND = re.compile(r"\(\?<?[=!]")
+_ELEMENT = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
+
+
+def _without_lookaround(pattern: str) -> str:
+    """A pattern for RE2 that finds something in every text of ASCII letters where this one does."""
+    source = pattern.replace(_WORD_STARTS, r"(?:^|[\W_])").replace(_WORD_ENDS, r"(?:$|[\W_])")
+    kept, at, depth = [], 0, 0  # depth: of the parentheses of a lookaround that is being left out
+    while at < len(source):
+        element = _ELEMENT.match(source, at)
+        assert element
+        if depth or _LOOKAROUND.match(source, at):
+            depth += (element[0] == "(") - (element[0] == ")")
+        elif element[0].startswith("["):
+            kept.append(element[0].replace(r"\s", r"\s\x0b\x1c-\x1f"))
+        else:
+            kept.append(element[0].replace(r"\s", r"[\s\x0b\x1c-\x1f]"))
+        at = element.end()
+    return "".join(kept)
+
+
+def _filter() -> Any:
+    options = re2.Options()
+    options.max_mem = _FILTER_BYTES
+    options.log_errors = False
+    rules = re2.Set.SearchSet(options)
+    for rule in _RULES:
+        cases = "(?i:{})" if rule.pattern.flags & re.IGNORECASE else "{}"
+        rules.Add(_without_lookaround(rule.shows or cases.format(rule.pattern.pattern)))
+    rules.Compile()
+    return rules
+
+
+_FILTER = _filter()
+
+
+def _rules_for(text: str) -> Collection[int]:
+    """The numbers of the rules that can find anything."""
+    if not text.isascii() and _BEYOND_ASCII.search(text):
+        return _EVERY_RULE
+    return _FILTER.Match(text) or ()
 
 
 def normalise(text: str) -> str:
@@ -267,27 +317,12 @@ def _redact(text: str, author: str | None, keep_handles: frozenset[str], abridge
         official = match[1].lower() in keep_handles or (handle in keep_handles and "." not in sentence)
         return match[0] if official else MENTION
 
-    if not abridged or text.count("@") > 1:
-        text = _FEDIVERSE.sub(MENTION, text)
-    if not abridged or _MAYBE_EMAIL.search(text):
-        text = _EMAIL.sub("<EMAIL>", text)
-    if not abridged or "/" in text or "www." in text.lower():
-        text = _URL.sub("<URL>", text)
-    if not abridged or "@" in text:
-        text = _AT.sub(mention, text)
-    if not abridged or "/" in text:
-        text = _REDDIT_USER.sub(MENTION, text)
-    run = _longest_run(text)
-    for rule in _NUMBERS:
-        if abridged and (run < rule.digits or (rule.sign and not rule.sign.search(text))):
+    found = _rules_for(text) if abridged else _EVERY_RULE
+    for number, rule in enumerate(_RULES):
+        if number not in found:
             continue
-        redacted = rule.pattern.sub(rule.replacement, text)
+        redacted = rule.pattern.sub(rule.replacement or mention, text)
         if abridged and redacted != text:
-            run = _longest_run(redacted)
+            found = _rules_for(redacted)
         text = redacted
     return text
-
-
-def _longest_run(text: str) -> int:
-    """Its digits; 0 where it has fewer than any number has."""
-    return max((sum(map(str.isdigit, run)) for run in _RUN.findall(text)), default=0)

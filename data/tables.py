@@ -21,9 +21,18 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 SCHEMA_REVISION = "0005"
+
+
+class _SqliteDateTime(sqlite.DATETIME):
+    """The same text, made in C: SQLAlchemy's own way takes five times as long, three times a post."""
+
+    def bind_processor(self, dialect: Dialect) -> Any:
+        """Called with every moment that is written."""
+        return lambda value: None if value is None else value.isoformat(" ", "microseconds")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -31,6 +40,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The database's own type, but for the writing of it in SQLite."""
+        return dialect.type_descriptor(_SqliteDateTime() if dialect.name == "sqlite" else DateTime(timezone=True))  # type: ignore[no-untyped-call]
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse a moment without an offset, which could be anybody's time."""
