@@ -293,6 +293,22 @@ def test_a_first_look_that_was_empty_by_mistake_hides_nothing(
     assert reading.coverage("search", gaps=True) == []
 
 
+def test_a_second_empty_listing_by_mistake_claims_nothing(
+    reading: Reading, platform: RedditPlatform, clock: Clock
+) -> None:
+    def empty(answer: dict) -> dict:
+        answer["data"] |= {"children": [], "after": None}
+        return answer
+
+    reading.run()
+    clock.at += 50 * HOUR
+    platform.publish(submissions(120, clock.at - MINUTE))
+    platform.fail(edited(empty, path=SEARCH))
+    run = reading.run()
+    assert run is not None and run.new == 120
+    assert_nothing_claimed_unread(reading, platform)
+
+
 def _without(field: str) -> Callable[[dict], dict]:
     def change(answer: dict) -> dict:
         del answer["data"]["children"][3]["data"][field]

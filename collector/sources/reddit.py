@@ -123,6 +123,8 @@ class Listing:
             raise TemporaryFailure("reddit gave the same page twice, or an empty one that is not the last")
         if not items and "after" not in state and state.get("listed"):
             return Page([])  # it listed something before: this proves nothing
+        if not items and "after" not in state and floor is not None and "empty" not in state:
+            return Page([], [], None, state | {"empty": True})  # twice, before the time since then counts as read
         listed = state.get("listed", False) or bool(items)
         # Where nothing was listed until now, that may have been a mistake, and all is read. Else one page below the floor is
         # enough: a busy listing has more in an hour than is worth asking for at every run.

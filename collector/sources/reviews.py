@@ -84,6 +84,8 @@ class _Listing:
         listed_before, listed_now = state.get("listed", False), state.get("listed_now", False) or bool(times)
         if not times and "after" not in state and listed_before:  # an empty answer proves nothing: look again
             return Page(found)
+        if not times and "after" not in state and floor is not None and "empty" not in state:
+            return Page(found, [], None, state | {"empty": True})  # twice, before the time since then counts as read
 
         seen_to = min([*times, datetime.fromisoformat(state["seen_to"]) if "seen_to" in state else top])
         # Where nothing was listed until now, that may have been a mistake.
