@@ -18,7 +18,7 @@ LEAST_CORE = 4  # letters that must be left when an added word is taken off
 LEAST_FOR_A_SLIP = 7  # letters without any added word: in shorter names one letter makes another name
 MOST_CHARACTERS = 200  # no platform has longer names
 WAYS = ("same", "word", "letter")
-_NAMES_KEPT = 65_536  # in memory alone, with what they resemble
+_NAMES_KEPT = 8_192  # in memory alone, with what they resemble
 
 # Letters of other alphabets, digits and signs that are drawn like Latin letters (Unicode's decomposition takes care of the
 # accented ones). `l` becomes `i`, as I, l and 1 are one in most type.

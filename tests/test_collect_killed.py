@@ -15,7 +15,8 @@ KILLS = 6
 
 
 @pytest.mark.parametrize(
-    ("source", "served", "most_pages", "most_new"), [("x", 1_500, 4, 120), ("bluesky", 25_000, 20, 6)]
+    ("source", "served", "most_pages", "most_new"),
+    [("x", 1_500, 4, 120), pytest.param("bluesky", 25_000, 20, 6, marks=pytest.mark.campaign)],
 )
 def test_killed_at_any_moment_and_run_again_each_post_is_stored_once_and_the_coverage_is_whole(
     tmp_path: Path, source: str, served: int, most_pages: int, most_new: int

@@ -135,6 +135,7 @@ def test_a_killed_import_goes_on_where_it_was_and_ends_as_if_never_stopped(impor
     assert stopped[0]["x:1"][0] == "eCitizen iko chini, nipigie <PHONE>"
 
 
+@pytest.mark.campaign
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_is_doubled(importing: Import) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
