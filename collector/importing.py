@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from data.records import Post
     from data.store import Prepared, Store
 
-BATCH_POSTS = 5_000
+BATCH_POSTS = 3_000
 STREAM = "import"
-_BATCHES_AHEAD = 2  # being redacted while an earlier one is saved
+_BATCHES_AHEAD = 1  # being redacted while an earlier one is saved
 _COMPARED_BYTES = 64 * 1024
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PostRow = dict[str, Any]
 
-POSTS_BEFORE_PROCESSES = 10_000  # fewer are done before processes have started
+POSTS_BEFORE_PROCESSES = 5_000  # fewer are done before processes have started
 _CHUNK_POSTS = 1_000
 _LINK = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
 _unpacked = attrgetter(*(each.name for each in fields(Post)))  # a third of the time that pickling a dataclass takes
@@ -84,9 +84,10 @@ class RowMakers:
 
         def finish() -> list[PostRow]:
             try:
-                return [row for each in begun for row in each.result()]
+                made = [each.result() for each in begun]
             except BrokenProcessPool:
                 raise StoreError("a process that redacts posts was ended; run the command again") from None
+            return [dict(zip(names, values, strict=True)) for names, rows in made for values in rows]
 
         return finish
 
@@ -114,9 +115,11 @@ def _end_with(parent: Any) -> None:
     os._exit(1)
 
 
-def _make(packed: list[tuple[Any, ...]]) -> list[PostRow]:
+def _make(packed: list[tuple[Any, ...]]) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The columns' names once and the values of each row, which unpickle in a third of the time that dicts take."""
     assert _maker is not None
-    return [_maker(Post(*each)) for each in packed]
+    rows = [_maker(Post(*each)) for each in packed]
+    return list(rows[0]), [tuple(row.values()) for row in rows]
 
 
 def _hosts(post: Post) -> list[str]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ from data.tables import SCHEMA_REVISION
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Subquery
+    from sqlalchemy import ColumnElement, Insert, Subquery
 
     from data.official import OfficialMessage
     from data.records import Post
@@ -704,8 +705,7 @@ class Store:
         fresh = [rows[key] for key in sorted(rows.keys() - buried)]
         new = 0
         if fresh:
-            statement = self._insert(tables.posts).on_conflict_do_nothing()
-            new = connection.execute(statement.execution_options(preserve_rowcount=True), fresh).rowcount
+            new = _executemany(connection, self._insert(tables.posts).on_conflict_do_nothing(), fresh)
         return Tally(new=new, dropped=len(buried))
 
     def _follow_edits(
@@ -981,6 +981,22 @@ def _extent(posts: Sequence[Any]) -> dict[str, str]:
         "written_from": min(written).isoformat(),
         "written_to": max(written).isoformat(),
     }
+
+
+def _executemany(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert rows of the same columns and say how many went in; SQLAlchemy binds row by row, in twice the time."""
+    dialect = connection.dialect
+    names = [column.name for column in statement.table.columns if column.name in rows[0]]
+    bound = []
+    for name in names:
+        values = map(itemgetter(name), rows)
+        processor = statement.table.columns[name].type.dialect_impl(dialect).bind_processor(dialect)
+        bound.append(map(processor, values) if processor else values)
+    compiled = statement.compile(dialect=dialect, column_keys=names)
+    parameters: Iterable[Any] = zip(*bound, strict=True)
+    if not dialect.positional:
+        parameters = (dict(zip(names, row, strict=True)) for row in parameters)
+    return connection.exec_driver_sql(str(compiled), list(parameters)).rowcount
 
 
 def _newest_versions(posts: Iterable[Post]) -> Iterable[Post]:

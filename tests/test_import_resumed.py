@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["importing"]
 
-MANY = 3 * BATCH_POSTS + 500
+MANY = 3 * BATCH_POSTS + 600
 assert MANY > POSTS_BEFORE_PROCESSES
 assert MANY % 7 != 1  # the last is of X, too
 
@@ -185,7 +185,7 @@ def test_a_file_that_was_moved_goes_on_and_one_that_was_changed_begins_anew(impo
     shutil.copy(kept, database)
     assert cursors(importing)
     content = moved.read_bytes()
-    at = content.index(b'"id": "4321"')
+    at = content.index(b'"id": "2321"')
     changed = content[:at] + b'"id": "X321"' + content[at + 12 :]
     assert len(changed) == len(content)
     moved.write_bytes(changed)
