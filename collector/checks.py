@@ -97,6 +97,8 @@ def _reach(name: str, streams: Sequence[Stream], settings: Settings, answers: _A
         return _ask_x(settings, answers)
     if name == "reddit":
         return _ask_reddit(streams, settings)
+    if name == "official":
+        return _ask_official(streams, settings, answers)
     jetstream = settings.jetstream_url.replace("ws", "http", 1) if settings.jetstream_url else ""
     reviews = [settings.play_url] * bool(settings.play_apps) + [settings.apple_url] * bool(settings.apple_apps)
     addresses: dict[str, tuple[str, Sequence[str]]] = {
@@ -111,7 +113,7 @@ def _reach(name: str, streams: Sequence[Stream], settings: Settings, answers: _A
     return _reach_open(name, urls, field, settings, answers)
 
 
-def _ask_x(settings: Settings, answers: _Answers) -> Check:
+def _ask_x(settings: Settings, answers: _Answers, path: str | None = None) -> Check:
     """With the key, and without reading a post: X is asked for a page of a size that it does not serve (400).
 
     That it looks at the key and the access level first was not verified; its own account of our usage, which it is asked
@@ -120,12 +122,14 @@ def _ask_x(settings: Settings, answers: _Answers) -> Check:
     from collector.sources.x_api import RECENT
 
     assert settings.x_bearer_token is not None
+    what = "timelines of accounts" if path else "recent search"
+    page = f"{path}?max_results=1" if path else f"{RECENT}?query=eCitizen&max_results=1"
     headers = {"Authorization": f"Bearer {settings.x_bearer_token.get_secret_value()}"}
     base = settings.x_url.rstrip("/")
     try:
         statuses = [
             answers.get(f"{base}/2/usage/tweets", headers=headers).status_code,
-            answers.get(f"{base}{RECENT}?query=eCitizen&max_results=1", headers=headers).status_code,
+            answers.get(f"{base}{page}", headers=headers).status_code,
         ]
     except requests.RequestException as error:
         return _silent("x", settings.x_url, error)
@@ -134,7 +138,7 @@ def _ask_x(settings: Settings, answers: _Answers) -> Check:
     found = {
         400: ("ok", "X_BEARER_TOKEN is taken"),
         402: ("failed", "the credits are spent (402): top up, or wait for the next cycle"),
-        403: ("failed", "the access level of this project does not include recent search (403)"),
+        403: ("failed", f"the access level of this project does not include {what} (403)"),
         404: ("failed", "no such address (404): check TRACKER_X_URL"),
         429: ("warning", "X_BEARER_TOKEN is taken, but the requests of this window are used up (429)"),
     }
@@ -151,6 +155,28 @@ def _ask_reddit(streams: Sequence[Stream], settings: Settings) -> Check:
     except SourceError as error:
         return _check("reddit", "failed", f"configured, but it does not answer as it should: {error}")
     return _check("reddit", "ok", "REDDIT_CLIENT_ID and REDDIT_CLIENT_SECRET are taken")
+
+
+def _ask_official(streams: Sequence[Stream], settings: Settings, answers: _Answers) -> Check:
+    """A page of each timeline that costs nothing; of those on X, whether the key and its level allow them."""
+    from collector.sources.official import PaidTimeline
+
+    paid = [stream for stream in streams if isinstance(stream, PaidTimeline)]
+    wrong = []
+    for stream in streams:
+        if stream not in paid:
+            try:
+                stream.fetch(None, settings.now())
+            except SourceError as error:
+                wrong.append(str(error))
+    if paid:
+        path = f"/2/users/{paid[0].name.removeprefix('x ')}/tweets"
+        check = _ask_x(settings, answers, path)
+        wrong += [f"X: {check['says']}"] * (check["state"] != "ok")
+    if not wrong:
+        return _check("official", "ok", f"{len(streams)} timelines and feeds of confirmed accounts: each answers")
+    failed = len(wrong) == len(streams) - len(paid) + bool(paid)
+    return _check("official", "failed" if failed else "warning", "; ".join(wrong))
 
 
 def _silent(name: str, url: str, error: Exception) -> Check:
@@ -185,12 +211,15 @@ def _readings(name: str, streams: Sequence[Stream], interval: timedelta, store: 
     """Whether the source was read lately, and how its last run ended; nothing where it was never run."""
     runs, cursors = tables.runs, tables.cursors
     of_streams = cursors.c.stream.in_([stream.name for stream in streams])
-    kept = select(cursors.c.updated_at).where(cursors.c.source == name, of_streams)
+    kept = select(cursors.c.updated_at, cursors.c.cursor).where(cursors.c.source == name, of_streams)
     last_run = select(runs).where(runs.c.source == name).order_by(runs.c.id.desc()).limit(1)
     try:
         with store.engine.connect() as connection:
             run = connection.execute(last_run).mappings().first()
-            updated = sorted(connection.execute(kept).scalars())
+            # A timeline that needs a login is asked again once a day.
+            updated = sorted(
+                row.updated_at for row in connection.execute(kept) if "closed_at" not in (row.cursor or {})
+            )
         circuit = open_circuit(store.engine, name)
     except TrackerError as error:
         return [_check(f"{name} streams", "failed", str(error))]

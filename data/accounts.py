@@ -24,7 +24,7 @@ MOST_CHARACTERS = 500
 _SOURCE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _HANDLE = re.compile(r"[\w.-]{1,100}(?:@[\w.-]{1,100})?")
 _IDS = {  # what the platforms' ids look like, and how that is said
-    "x": (re.compile(r"\d{1,19}"), "the number of the account, not its handle"),
+    "x": (re.compile(r"[0-9]{1,19}"), "the number of the account, not its handle"),
     "bluesky": (re.compile(r"did:[a-z]+:[A-Za-z0-9._:%-]+"), "its DID, such as did:plc:…"),
     "mastodon": (re.compile(r"https?://[^\s/@]+/\S+"), "the address of its page, such as https://HOST/@NAME"),
     "news": (re.compile(r"[a-z0-9.-]+"), "the host of the site's feed"),

@@ -15,7 +15,7 @@ from data.console import one_line_errors, print_json, say, set_up_logs
 from data.errors import InputError, RecordError, TrackerError
 from data.labels import ABOUTS, KINDS, PROBLEMS, SCOPES, SENTIMENTS, STATUSES
 from data.messages import official_messages
-from data.official import NAIROBI, parse_official
+from data.official import NAIROBI, is_listed_office, parse_official
 from data.records import parse_time
 from data.settings import Settings, load_settings
 from data.spending import Standing, standing_of_x
@@ -59,6 +59,8 @@ def add(
         new = store.add_official([message])
         store.close()
         say("added" if new else "this message is there already")
+        if office and not is_listed_office(office):
+            say(f"{office} is no office that the tracker knows: its word counts as an office's, not as eCitizen's own")
 
 
 @status.command("list", epilog="Example: tracker status list --json")
@@ -114,7 +116,7 @@ def import_official(path: Path, store: Store) -> tuple[int, int]:
     """All of a file or nothing; returns how many were read and how many were new. Raises InputError with the line."""
     messages, listed = [], store.accounts()
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     for number, line in enumerate(lines, 1):
@@ -123,6 +125,7 @@ def import_official(path: Path, store: Store) -> tuple[int, int]:
         try:
             message = parse_official(json.loads(line))
             listed.check_listed(message)
+            store.check_said(message)
             messages.append(message)
         except RecordError as error:
             raise InputError(f"{path}, line {number}: {error}") from None
@@ -188,9 +191,20 @@ def erase(
             count = store.erase_author(author or "", source)
         exports = told(exports_to_withdraw(store, line))
         store.close()
-        say(f"{count:,} posts erased; what was erased stays out when it is imported again")
+        if count:
+            say(f"{count:,} posts erased; what was erased stays out when it is imported again")
+        else:
+            say(f"nothing was erased: {_not_found(post, author, source)}. It stays out if it comes from now on")
         if exports:
             say(exports)
+
+
+def _not_found(post: str | None, author: str | None, source: str | None) -> str:
+    if author:
+        where = f"of {source} " if source else ""
+        return f"no post {where}by that author is stored (handles of Mastodon have a host, Bluesky knows its accounts by DID)"
+    edited = ", and an edited post of X is kept under the id of its first version" * (post or "").startswith("x:")
+    return f"{post} is not stored{edited}"
 
 
 # What `doctor` asks of the other rooms, which add it here, as this one imports none of them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 NAIROBI = ZoneInfo("Africa/Nairobi")
+_NO_NAME = re.compile(r"\b(?:the|directorate|department|office|of|kenya|kenyan|portal|support)\b|[^\w ]")
 PRECISIONS = ("minute", "hour", "day")
 
 
@@ -81,6 +83,17 @@ def official_handles() -> frozenset[str]:
     return frozenset(account.handle.lower() for account in official_accounts() if account.handle)
 
 
+def is_ecitizen_office(name: str) -> bool:
+    """Whether a person who types this means eCitizen's own office: Directorate of eCitizen, ecitizen kenya, e-Citizen."""
+    words = re.sub(r"\be[ -]citizen", "ecitizen", name.casefold())
+    return " ".join(_NO_NAME.sub(" ", words).split()) == "ecitizen"
+
+
+def is_listed_office(name: str) -> bool:
+    """Whether an office of this name ships with the tracker."""
+    return is_ecitizen_office(name) or name.casefold() in {each.office.casefold() for each in official_accounts()}
+
+
 def parse_official(record: object) -> OfficialMessage:
     """An official message from a record with the fields of `tracker status add`.
 
@@ -111,8 +124,7 @@ def parse_official(record: object) -> OfficialMessage:
         account=account,
         office=office,
         # Of an account the store knows it, which holds the list as it is now.
-        from_ecitizen=not account
-        and any(known.office == office and known.is_ecitizen for known in official_accounts()),
+        from_ecitizen=not account and is_ecitizen_office(office or ""),
         status=status,
         scope=scope,
         text=text,

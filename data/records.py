@@ -18,6 +18,7 @@ EARLIEST = datetime(2005, 1, 1, tzinfo=UTC)  # no platform read is older
 CLOCK_TOLERANCE = timedelta(days=1)
 
 _PHONE_LIKE = re.compile(r"\+?(?:254|0)[\d -]{8,12}")
+_NUMBERED = ("x", "reviews")  # their own ids can look so
 _SOURCE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _LANG = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}")
 
@@ -85,6 +86,12 @@ def text_field(record: Mapping[str, Any], field: str, *, required: bool = False)
     return value
 
 
+def check_source(name: str) -> None:
+    """Raise RecordError for what cannot be the name of a source."""
+    if not _SOURCE.fullmatch(name):
+        raise RecordError("source must be a short lower-case name such as x or reddit")
+
+
 def _reference(record: Mapping[str, Any], field: str) -> str | None:
     """The id of another post, or None for what could be a handle or a phone number instead: it is stored as it stands."""
     value = text_field(record, field)
@@ -112,14 +119,15 @@ def parse_post(record: object, *, now: datetime, source: str | None = None) -> P
     found_source = text_field(record, "source") or source
     if found_source is None:
         raise RecordError("source is missing (name it in the record or with --source)")
-    if not _SOURCE.fullmatch(found_source):
-        raise RecordError("source must be a short lower-case name such as x or reddit")
+    check_source(found_source)
     identifier = text_field(record, "id", required=True) or ""
     identifier = identifier.removeprefix(f"{found_source}:")  # exported CSV writes x:123, so that spreadsheets keep it
     if not identifier or len(identifier) > MAX_ID_CHARACTERS:
         raise RecordError(f"id must have 1 to {MAX_ID_CHARACTERS} characters")
     if "@" in identifier:
         raise RecordError("id must not hold an @, which would be somebody's handle")
+    if found_source not in _NUMBERED and _PHONE_LIKE.fullmatch(identifier):
+        raise RecordError("id could be a phone number: give each record a number of its own")
     if record.get("created_at") in (None, ""):
         raise RecordError("created_at is missing")
     try:

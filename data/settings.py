@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -166,6 +167,12 @@ class _File(TomlConfigSettingsSource):
         for name in SECRETS:
             if name in found or name.lower() in found or name.removeprefix("TRACKER_").lower() in found:
                 raise InputError(f"tracker.toml holds {name}, a secret: set it in the environment or in .env instead")
+        known = sorted(Settings.model_fields)
+        for name in self.toml_data:
+            if name not in known:
+                alike = get_close_matches(name, known, 1)
+                hint = f": is {alike[0]} meant?" if alike else "; they are " + ", ".join(known)
+                raise InputError(f"tracker.toml sets {name}, which is no setting{hint}")
         return found
 
 
@@ -243,7 +250,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("exclusions", "TRACKER_EXCLUSIONS"),
         description="A post that holds one of these is not collected, whatever term it holds",
     )
-    subreddits: tuple[str, ...] = Field(
+    subreddits: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{2,21}$")], ...] = Field(
         ("Kenya", "nairobi"),
         validation_alias=AliasChoices("subreddits", "TRACKER_SUBREDDITS"),
         min_length=1,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -39,11 +40,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from data import facts, tables
 from data.accounts import AccountList, check_account, listed_accounts, recognise_stored, split_key
 from data.corrections import FIELDS, check_fields, settle, settled_posts, without_official
-from data.errors import InputError, StoreError
+from data.errors import InputError, RecordError, StoreError
 from data.labels import confidence
 from data.official import NAIROBI, official_handles
 from data.pseudonyms import key_check, load_key, pseudonym
-from data.records import text_field
+from data.records import check_source, text_field
 from data.redaction import redact
 from data.rows import RowMaker, RowMakers
 from data.tables import SCHEMA_REVISION
@@ -60,8 +61,10 @@ if TYPE_CHECKING:
 
 BUSY_TIMEOUT_SECONDS = 60
 IMPORTS = "import"  # where a cursor has the source: of a file whose import is under way, or was stopped
+CLOCKS_DIFFER = timedelta(minutes=5)
 MAX_WHO_CHARACTERS = 200
 MAX_WHY_CHARACTERS = 2_000
+_USER = re.compile(r"\A/?(?:u|user)/", re.IGNORECASE)  # as Reddit writes a user
 VERDICTS = ("confirmed", "dismissed")
 _ANALYST = ":analyst"  # where the hash of an author has the source, whose name has no colon
 _CACHE_KIB = 32 * 1024  # new posts touch the indexes of authors, which are hashes, all over; 2 MB is SQLite's default
@@ -468,7 +471,13 @@ class Store:
             self._audit(connection, "note incident", {"incident": incident, "verdict": verdict, "who": row["who"]})
 
     def add_official(self, messages: Iterable[OfficialMessage]) -> int:
-        """Keep official messages; one that is there already is left alone. Returns how many were new."""
+        """Keep official messages; one that is there already is left alone. Returns how many were new.
+
+        Raises RecordError for one that nobody can have said yet; then none is kept.
+        """
+        messages = list(messages)
+        for message in messages:
+            self.check_said(message)
         new = 0
         with self._transaction() as connection:
             for message in messages:
@@ -479,6 +488,13 @@ class Store:
                 statement = self._insert(tables.official_messages).values(row).on_conflict_do_nothing()
                 new += connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
         return new
+
+    def check_said(self, message: OfficialMessage) -> None:
+        """Raise RecordError where `at` is in the future."""
+        if message.at > self._now() + CLOCKS_DIFFER:
+            raise RecordError(
+                "at is in the future: it is when the message was said; `from` and `to` are the time that it announces"
+            )
 
     def accounts(self) -> AccountList:
         """The official accounts as they stand."""
@@ -573,7 +589,11 @@ class Store:
         return len(keys)
 
     def erase_post(self, source: str, id_: str) -> int:
-        """Remove a post, its labels and corrections, and keep it out. Returns how many posts were there (0 or 1)."""
+        """Remove a post, its labels and corrections, and keep it out. Returns how many posts were there (0 or 1).
+
+        Raises RecordError for what is no name of a source.
+        """
+        check_source(source)
         with self._transaction() as connection:
             erased = self._erase(connection, {(source, id_)})
             facts.refresh(connection, {(source, id_)})
@@ -601,8 +621,14 @@ class Store:
     def erase_author(self, handle: str, source: str | None = None) -> int:
         """Remove all that an author wrote and keep it out. Returns how many posts were there.
 
-        `handle` is a handle, an account id or a pseudonym; `source` limits it to one platform.
+        `handle` is a handle, an account id or a pseudonym, also as Reddit shows it (u/NAME); `source` limits it to one
+        platform. Raises RecordError for what is no name of a source, or no handle.
         """
+        if source is not None:
+            check_source(source)
+        handle = _USER.sub("", handle.strip()).rstrip("/")
+        if not handle.strip("@"):
+            raise RecordError("the author is missing: give a handle, an account id or a pseudonym")
         with self._transaction() as connection:
             sources = [source] if source else _sources(connection)
             by_source = {name: self._erase_author(connection, name, handle) for name in sources}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import NOW
+from official_server import DID, X_ACCOUNT, Accounts, sayings
 from platforms import REDDIT_ID, REDDIT_SECRET, X_TOKEN, RedditPlatform, XPlatform, status, submissions, x_posts
 
 from data.store import RunRecord
@@ -82,6 +83,29 @@ def test_reddit_is_asked_with_the_key(tracker: Tracker, secret: str, code: int |
             reddit.fail(status(code, path="/comments"))
         environment = {"REDDIT_CLIENT_ID": REDDIT_ID, "REDDIT_CLIENT_SECRET": secret, "TRACKER_REDDIT_URL": reddit.url}
         check = doctor(tracker, **environment)["reddit"]
+    assert check["state"] == state and says in check["says"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "state", "says"),
+    [
+        ([], "ok", "3 timelines and feeds of confirmed accounts: each answers"),
+        ([status(403, path=f"/2/users/{X_ACCOUNT}")], "warning", "does not include timelines of accounts (403)"),
+        ([status(503, path="/api/v1/accounts")], "warning", "mastodon"),
+        ([status(403, path="/2/users"), status(503, path="/api/v1"), status(503, path="/xrpc")], "failed", "bluesky"),
+    ],
+)
+def test_the_timelines_of_confirmed_accounts_are_asked_and_no_post_on_x_is_read(
+    tracker: Tracker, store: Store, faults: list[Any], state: str, says: str
+) -> None:
+    with Accounts(lambda: NOW, sayings(3, NOW - MINUTE)) as accounts:
+        ours = {"handle": None, "office": "Directorate of eCitizen", "is_ecitizen": True, "who": "desk 2"}
+        for key in (f"x:{X_ACCOUNT}", f"bluesky:{DID}", f"mastodon:{accounts.page}"):
+            store.confirm_account(key, **ours, evidence="https://example.org/accounts")
+        for fault in faults:
+            accounts.fail(fault)
+        urls = {"TRACKER_X_URL": accounts.url, "TRACKER_BLUESKY_URL": accounts.url}
+        check = doctor(tracker, X_BEARER_TOKEN=X_TOKEN, **urls)["official"]
     assert check["state"] == state and says in check["says"]
 
 
@@ -159,6 +183,9 @@ def test_streams_that_were_not_read_lately_are_told_and_those_that_are_gone_are_
         check = doctor(tracker, **environment, TRACKER_NOW=(NOW + 4 * HOUR).isoformat())["news streams"]
         assert check["state"] == "warning"
         assert check["says"] == "2 of 2 streams were last read Fri 06 Mar 2026 20:00 EAT: is `tracker run` running?"
+        store.save_page([], source="news", stream=one, cursor={"closed_at": NOW.isoformat()})  # needs a login
+        check = doctor(tracker, **environment, TRACKER_NOW=(NOW + 4 * HOUR).isoformat())["news streams"]
+        assert check["says"].startswith("1 of 2 streams were last read")
         slow = {"TRACKER_EVERY_SECONDS": '{"news": 7200}'}
         check = doctor(tracker, **environment, **slow, TRACKER_NOW=(NOW + 4 * HOUR).isoformat())["news streams"]
         assert check["state"] == "ok"

@@ -99,6 +99,8 @@ def test_only_offices_and_account_ids_on_the_list_speak_for_ecitizen() -> None:
         return parse_official(GOOD | {"office": None} | who).from_ecitizen
 
     assert speaks(office="Directorate of eCitizen")
+    for typed in ("eCitizen", "directorate of ecitizen", "The Directorate of e-Citizen, Kenya", "E CITIZEN"):
+        assert speaks(office=typed), typed
     assert not speaks(office="Huduma Kenya")
     assert not speaks(office="directorate of ecitizen fans")
     assert not speaks(account="x:None")

@@ -185,6 +185,7 @@ def test_a_page_that_is_saved_while_an_account_is_confirmed_is_recognised_either
         ("x:eCitizenKenya", {}, "a handle can change hands"),
         ("x", {}, "named SOURCE:ID"),
         ("x: ", {}, "named SOURCE:ID"),
+        ("x:٣٣", {}, "a handle can change hands"),
         ("reddit:t2_abc", {}, "accounts of reddit cannot be confirmed"),
         ("bluesky:ecitizen.bsky.social", {}, "by its DID"),
         ("mastodon:@ecitizen@jamii.example", {}, "the address of its page"),

@@ -103,6 +103,14 @@ def test_a_wrong_field_is_named_and_its_value_is_not_quoted(field: str, value: A
     assert raised.value.__suppress_context__ or raised.value.__context__ is None  # a traceback quotes nothing either
 
 
+@pytest.mark.parametrize("identifier", ["0712345679", "+254712345679", "254 712 345 679", "desk:0712-345-679"])
+def test_a_phone_number_is_no_id_of_the_teams_own_records(identifier: str) -> None:
+    with pytest.raises(RecordError, match="could be a phone number") as raised:
+        parse_post(GOOD | {"source": "desk", "id": identifier}, now=NOW)
+    assert "679" not in str(raised.value)
+    assert parse_post(GOOD | {"source": "x", "id": "25471234567"}, now=NOW).id == "25471234567"  # of 2010
+
+
 @pytest.mark.parametrize("record", [None, [GOOD], SECRET, 5, True])
 def test_what_is_no_object_is_refused_without_quoting_it(record: object) -> None:
     with pytest.raises(RecordError, match="expected an object") as raised:

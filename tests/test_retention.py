@@ -201,3 +201,8 @@ def test_erase_says_which_exports_to_withdraw(
     assert json.loads(line)["id"] == "1" and "h1" not in line
     again = tracker("erase", "--author", "h1")
     assert "export" not in again.stderr
+    assert "nothing was erased: no post by that author is stored" in again.stderr
+    edited = tracker("erase", "--post", "x:404")
+    assert "nothing was erased: x:404 is not stored, and an edited post of X" in edited.stderr
+    refused = tracker("erase", "--post", "X:404")
+    assert refused.returncode == 2 and "source must be a short lower-case name" in refused.stderr

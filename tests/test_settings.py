@@ -27,6 +27,21 @@ def test_a_secret_in_the_toml_is_refused_and_not_repeated(name: str) -> None:
     assert "very secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"), [("x_usd_day", "is x_usd_per_day meant"), ("TRACKER_TERMS", "they are "), ("zzz", "they are ")]
+)
+def test_what_is_no_setting_is_refused_with_the_one_that_was_meant(name: str, hint: str) -> None:
+    Path("tracker.toml").write_text(f"{name} = 1\n")
+    with pytest.raises(InputError, match=f"sets {name}, which is no setting.*{hint}"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["../x", "r/Kenya", "a b", ""])
+def test_what_is_no_subreddit_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="setting subreddits"):
+        load_settings(subreddits=("Kenya", name))
+
+
 def test_a_broken_toml_is_named() -> None:
     Path("tracker.toml").write_text("terms = [")
     with pytest.raises(InputError, match=r"tracker\.toml is not valid TOML"):

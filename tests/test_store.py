@@ -24,7 +24,7 @@ from labelled import labels
 from sqlalchemy import func, select, text
 
 from data import tables
-from data.errors import InputError, StoreError
+from data.errors import InputError, RecordError, StoreError
 from data.official import parse_official
 from data.pseudonyms import default_key_path
 from data.records import Post
@@ -294,7 +294,9 @@ def test_an_erased_post_goes_with_its_labels_and_stays_out(store: Store) -> None
     assert [row["action"] for row in rows(store, tables.audit)] == ["erase post"] * 3
 
 
-@pytest.mark.parametrize("named", ["Jane_Doe", "@jane_doe", "42", "the pseudonym"])
+@pytest.mark.parametrize(
+    "named", ["Jane_Doe", "@jane_doe", " jane_doe ", "u/Jane_Doe", "/u/jane_doe", "42", "the pseudonym"]
+)
 def test_an_erased_author_goes_with_everything_and_stays_out(store: Store, named: str) -> None:
     earlier = [post(1, author="jane_doe", author_id="42"), post(2, author="jane_was", author_id="42")]
     others = [post(3, author="bob", author_id="43"), post(4), replace(post(5, author="amy"), source="reddit")]
@@ -324,6 +326,25 @@ def test_erasing_an_author_on_one_platform_leaves_the_other(store: Store) -> Non
     store.save_page([post(1, author="jane"), replace(post(2, author="jane"), source="reddit")])
     assert store.erase_author("jane", "reddit") == 1
     assert set(texts(store)) == {"1"}
+
+
+@pytest.mark.parametrize("source", ["X", "x y", "", "x" * 33])
+def test_a_source_that_is_none_is_refused_and_leaves_no_tombstone(store: Store, source: str) -> None:
+    with pytest.raises(RecordError, match="source must be"):
+        store.erase_post(source, "1")
+    with pytest.raises(RecordError, match="source must be"):
+        store.erase_author("jane", source)
+    for nobody in ("", " @ ", "u/"):
+        with pytest.raises(RecordError, match="author is missing"):
+            store.erase_author(nobody)
+    assert not rows(store, tables.tombstones)
+
+
+def test_nobody_has_said_what_is_dated_in_the_future(store: Store) -> None:
+    record = {"office": "Huduma Kenya", "status": "notice", "text": "words", "at": "2027-03-05T08:00Z"}
+    with pytest.raises(RecordError, match="at is in the future"):
+        store.add_official([parse_official(record | {"at": "2026-01-05T08:00Z"}), parse_official(record)])
+    assert not rows(store, tables.official_messages)
 
 
 def test_a_label_is_given_once_and_only_to_a_post_that_is_there(store: Store) -> None:
