@@ -104,7 +104,7 @@ class Runner:
             run.gaps += sum(span.gap_reason is not None for span in page.spans)
             run.cost_usd += page.cost_usd
             run.requests += page.requests - 1  # one is counted when it is tried
-            if page.limited:
+            if page.limited and run.outcome == "done":  # it hides no stream that failed before
                 run.outcome, run.note = "limited", page.limited
             log.info("page saved", **_names(stream), read=len(page.records), new=tally.new)
             for span in page.spans:
