@@ -101,9 +101,9 @@ class Accounts(Platform):
         known = {"max_results", "exclude", "start_time", "end_time", "pagination_token", f"{self.spelling}.fields"}
         if parameters.keys() - known or not 5 <= int(parameters["max_results"]) <= 100:
             raise _Answer(400, self.error_body(400))
-        start = datetime.strptime(parameters["start_time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        end = datetime.strptime(parameters.get("end_time", "2999-01-01T00:00:00Z"), "%Y-%m-%dT%H:%M:%SZ")
-        listed = [post for post in posts[: self.x_lists] if start <= post.at < end.replace(tzinfo=UTC)]
+        asked = (parameters["start_time"], parameters.get("end_time", "2999-01-01T00:00:00Z"))
+        start, end = (datetime.strptime(each, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for each in asked)
+        listed = [post for post in posts[: self.x_lists] if start <= post.at < end]
         begin = int(parameters.get("pagination_token", "token0").removeprefix("token"))
         page = listed[begin : begin + min(self.most, int(parameters["max_results"]))]
         # What is excluded is taken out of a page, which is then shorter, or empty.

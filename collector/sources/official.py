@@ -143,7 +143,9 @@ class Timeline:
         is_cut = self.lists_at_most is not None and (read >= self.lists_at_most or until is not None)
         if is_cut and page.token is None and oldest > looked_from:
             reason = f"the platform lists no more than {self.lists_at_most:,} posts"
-            spans.append(Span(looked_from, oldest, reason if until is None else f"{reason}, and the budget ended before"))
+            spans.append(
+                Span(looked_from, oldest, reason if until is None else f"{reason}, and the budget ended before")
+            )
             looked_from = oldest
         if looked_from < top:
             spans.append(Span(looked_from, top))
@@ -219,9 +221,7 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
-def _x_timeline(
-    session: requests.Session, base: str, token: str, account: OfficialAccount
-) -> Lists:
+def _x_timeline(session: requests.Session, base: str, token: str, account: OfficialAccount) -> Lists:
     name = f"x {account.account_id}"
     url = f"{base.rstrip('/')}/2/users/{account.account_id}/tweets"
     headers = {"Authorization": f"Bearer {token}"}
@@ -268,9 +268,7 @@ def _x_timeline(
     return lists
 
 
-def _bluesky_timeline(
-    session: requests.Session, base: str, account: OfficialAccount
-) -> Lists:
+def _bluesky_timeline(session: requests.Session, base: str, account: OfficialAccount) -> Lists:
     did = account.account_id or ""
     name = f"bluesky {did}"
     url = f"{base.rstrip('/')}/xrpc/app.bsky.feed.getAuthorFeed"
@@ -313,9 +311,7 @@ def _bluesky_record(post: Any, did: str) -> dict[str, Any] | RecordError:
     return bluesky.record(uri, did, words, seen_at) | {"author": handle if isinstance(handle, str) else None}
 
 
-def _mastodon_timeline(
-    session: requests.Session, account: OfficialAccount
-) -> Lists:
+def _mastodon_timeline(session: requests.Session, account: OfficialAccount) -> Lists:
     address = account.account_id or ""
     parts = urlsplit(address)
     base, host = f"{parts.scheme}://{parts.netloc}", parts.hostname or ""

@@ -111,7 +111,7 @@ class Jobs(_Api):
         if status not in ("created", "in_progress"):
             raise TemporaryFailure("x gave a compliance job without a status")
         polls = job.get("polls", 0) + 1
-        return Pending(job | {"polls": polls}, min(2**polls, MOST_POLL_SECONDS))
+        return Pending(job | {"polls": polls}, min(2 ** min(polls, 6), MOST_POLL_SECONDS))
 
     def _job(self, answer: dict[str, Any]) -> dict[str, Any]:
         job = answer.get("data")
