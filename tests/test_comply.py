@@ -363,6 +363,13 @@ def test_a_look_up_is_paid_for_what_is_still_there(place: Place, asking: Asking)
     assert place.platform.posts_read == 227 and result.cost_usd == pytest.approx(227 * 0.005)
 
 
+@only("x lookup")
+def test_a_look_up_that_x_does_not_answer_costs_nothing(place: Place, asking: Asking) -> None:
+    place.platform.fail(*[status(503)] * 6)
+    assert asking.done().outcome == "failed"
+    assert [row["posts"] for row in asking.rows(tables.spending)] == [0]
+
+
 @only("reddit")
 def test_what_reddit_leaves_out_or_names_no_author_of_is_not_gone(place: Place, asking: Asking) -> None:
     def thin(answer: Any) -> Any:
@@ -481,6 +488,8 @@ def test_exports_are_named_for_what_was_erased_meanwhile_and_once(
         assert done.returncode == 0, done.stderr
         return [each["file"] for each in json.loads(done.stdout)["exports_to_withdraw"]]
 
+    asking.store.activate_model(MODEL, "0" * 64)
+    asking.store.save_labels(MODEL, [(place.source, id_, labels()) for id_ in place.ids])
     assert tracker("export", "out.csv", "--tier", "public").returncode == 0
     place.delete(place.ids[0])
     asking.store.save_page([], source="bluesky", stream="posts", cursor={}, deleted_posts=[place.ids[0]])
