@@ -99,6 +99,7 @@ def collect(
             raise InputError("--yes goes with --archive")
         if not sources:
             raise InputError(f"name the sources: {', '.join(NAMES)}, or all")
+        from collector.runner import scrub_erased
         from collector.schedule import Schedule
 
         names = _named(sources)
@@ -129,6 +130,7 @@ def collect(
         with live_rows() as show:
             schedule = Schedule(store, settings.now, stop.wait, reads, every_seconds, show)
             schedule.run(once=once)
+        scrub_erased(store, settings.now(), every=None)
         if stop.wait(0):
             announce("stopped; what was read is saved", "stopped")
         for each in stores:

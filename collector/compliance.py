@@ -11,9 +11,9 @@ import structlog
 from sqlalchemy import and_, func, or_, select
 
 from collector.budget import Budget
-from collector.page import Page, Paid, Refused, SourceError
+from collector.page import Page, Paid, RateLimited, Refused, SourceError, TemporaryFailure
 from collector.presence import Check, Pending, SiteSilent
-from collector.runner import Runner, Stopped
+from collector.runner import ATTEMPTS, Runner, Stopped, scrub_erased
 from data import tables
 from data.commands import COMPLY_STREAM
 from data.store import RunRecord
@@ -27,9 +27,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("collector")
 
+SHOWN_SERVERS = 3
 LARGE_POSTS = 20  # of so many, more than half that are gone are not believed without a person's word
 # A round that was cut off longer ago than this is finished first, and a whole one follows at once.
 STALE_ROUND = timedelta(hours=1)
+JOB_PATIENCE_SECONDS = (
+    600.0  # a platform that works longer on a job is asked by the next run, and the other sources now
+)
 
 
 class Suspicious(SourceError):
@@ -64,16 +68,18 @@ class Recheck:
     """The posts of a source as a stream of pages whose content is what is gone.
 
     The state is `{"since", "began_at", "after"}`: the newest post written since `since` that is older than `after`, which is
-    `[time, id]`, comes next; with `job`, the platform works on the posts down to `to`. Between rounds only `finished_at`, of
-    the last whole round. `unscrubbed` says that erased texts may still stand in the database's file.
+    `[time, id]`, comes next; with `job`, the platform works on the posts down to `to`; with `left_out`, a server was given up.
+    Between rounds only `finished_at`, of the last round in which none was, and `tried_at`, of the last in which any answered.
     """
 
     store: Store
     check: Check
     trust: bool = False
     silent: dict[str, str] = field(default_factory=dict)  # why, by site
+    given_up: dict[str, SourceError] = field(default_factory=dict)  # why, by site that should have answered
     _asked: Counter[str] = field(default_factory=Counter)  # by site
     _gone: Counter[str] = field(default_factory=Counter)
+    _attempts: int = 0  # at the present page
     source: str = field(init=False)
     name: str = COMPLY_STREAM
 
@@ -93,28 +99,33 @@ class Recheck:
         deleted: list[str] = []
         unanswered = 0
         for site, ids in by_site.items():
-            if site in self.silent:
+            if site in self.silent or site in self.given_up:
                 unanswered += len(ids)
                 continue
             try:
                 answer = self.check.gone(ids, state.get("job"))
+                if not isinstance(answer, Pending):
+                    asked[site], gone[site] = len(ids), sum(id_ in answer for id_ in ids)
+                    self._doubt(site, asked[site], gone[site])
             except SiteSilent as error:
                 self.silent[site] = str(error)
                 unanswered += len(ids)
                 log.warning("server is silent", source=self.source, reason=str(error))
                 continue
+            except SourceError as error:
+                self._attempts += 1
+                may_work = isinstance(error, TemporaryFailure | RateLimited) and self._attempts < ATTEMPTS
+                if not site or may_work:
+                    raise
+                return self._give_up(site, error, state)
             if isinstance(answer, Pending):
                 waiting = state | {"job": answer.job, "to": _key(posts[-1])}
                 return _Looked([], cursor=waiting, following=waiting, wait_seconds=answer.seconds)
-            found = [id_ for id_ in ids if id_ in answer]
-            asked[site], gone[site] = len(ids), len(found)
-            self._doubt(site, len(ids), len(found))
-            deleted += found
+            deleted += [id_ for id_ in ids if id_ in answer]
+        self._attempts = 0
         self._asked += asked
         self._gone += gone
         following = {name: value for name, value in state.items() if name not in ("job", "to")}
-        if deleted:
-            following["unscrubbed"] = True
         if posts or "to" in state:  # of a job's posts all can have been erased meanwhile
             following["after"] = state.get("to") or _key(posts[-1])
             return _Looked(
@@ -126,10 +137,20 @@ class Recheck:
                 unanswered=unanswered,
                 unaskable=len(posts) - sum(map(len, by_site.values())),
             )
-        if following["since"] is None:
-            following["finished_at"] = now.isoformat()
-        rest = {name: value for name, value in following.items() if name in ("finished_at", "unscrubbed")}
-        return _Looked([], cursor=rest)
+        is_whole = not self.given_up and "left_out" not in state
+        if state["since"] is None and (is_whole or self._asked.total()):
+            following["tried_at"] = now.isoformat()
+            if is_whole:
+                following["finished_at"] = now.isoformat()
+        return _Looked([], cursor=_between_rounds(following))
+
+    def _give_up(self, site: str, error: SourceError, state: dict[str, Any]) -> _Looked:
+        """One server of many stops no other: the same page once more without it."""
+        self.given_up[site] = error
+        self._attempts = 0
+        log.warning("server is left out", source=self.source, reason=str(error))
+        following = state | {"left_out": True}
+        return _Looked([], cursor=following, following=following)
 
     def _doubt(self, site: str, asked: int, gone: int) -> None:
         """A platform that is ill can look healthy and know none of its posts."""
@@ -177,10 +198,11 @@ def count_posts(store: Store, source: str, since: datetime | None = None) -> int
         return int(connection.execute(query).scalar_one())
 
 
-def last_round(store: Store, source: str) -> datetime | None:
-    """When the last whole round of a source ended."""
-    finished_at = (store.cursor(source, COMPLY_STREAM) or {}).get("finished_at")
-    return datetime.fromisoformat(finished_at) if finished_at else None
+def last_round(store: Store, source: str, *, whole: bool = True) -> datetime | None:
+    """When the last round of a source ended, in which no server was left out; with `whole=False`, or some were."""
+    kept = store.cursor(source, COMPLY_STREAM) or {}
+    ended_at = kept.get("finished_at") if whole else kept.get("tried_at") or kept.get("finished_at")
+    return datetime.fromisoformat(ended_at) if ended_at else None
 
 
 def recheck(
@@ -202,9 +224,10 @@ def recheck(
         check.budget = Budget(store.engine, check.pays, check.limits, runner.now)
     kept = store.cursor(source, COMPLY_STREAM) or {}
     bound = since.isoformat() if since else None
-    again = False
+    again, waited = False, 0.0
     if "began_at" in kept and kept["since"] == bound:
-        state, again = kept, runner.now() - datetime.fromisoformat(kept["began_at"]) > STALE_ROUND
+        is_stale = runner.now() - datetime.fromisoformat(kept["began_at"]) > STALE_ROUND
+        state, again = kept, is_stale or "left_out" in kept
     else:
         state = _begin(kept, bound, runner.now())
     try:
@@ -217,7 +240,6 @@ def recheck(
                 stream=COMPLY_STREAM,
                 cursor=looked.cursor,
                 deleted_posts=looked.deleted_posts,
-                scrub=False,
             )
             result.gone += tally.erased
             result.asked += looked.asked
@@ -230,8 +252,15 @@ def recheck(
                 looked.following or _begin(looked.cursor, bound, runner.now()),
                 again and bool(looked.following),
             )
+            waited = waited + looked.wait_seconds if looked.wait_seconds else 0.0
+            if waited > JOB_PATIENCE_SECONDS:
+                result.outcome = "waiting"
+                result.note = f"{source} is still at work on the answer, which the next run takes up"
+                break
             if runner.wait(looked.wait_seconds):
                 raise Stopped
+        if stream.given_up:
+            result.outcome, result.note = _left_out(stream.given_up)
     except SourceError as error:
         result.outcome = "refused" if isinstance(error, Refused | Suspicious) else "failed"
         result.note = str(error)
@@ -241,10 +270,7 @@ def recheck(
         result.outcome = "stopped"
         raise
     finally:
-        state = store.cursor(source, COMPLY_STREAM) or {}
-        if state.pop("unscrubbed", False):
-            store.scrub()
-            _keep(store, state, source)
+        scrub_erased(store, runner.now(), every=None)
         result.requests, result.cost_usd = requests.requests, check.cost_usd
         if stream.silent and result.note is None:
             result.note = f"{len(stream.silent):,} servers did not answer, such as {min(stream.silent)}"
@@ -253,8 +279,19 @@ def recheck(
 
 
 def _begin(kept: dict[str, Any], since: str | None, now: datetime) -> dict[str, Any]:
-    stays = {name: value for name, value in kept.items() if name in ("finished_at", "unscrubbed")}
-    return stays | {"since": since, "began_at": now.isoformat()}
+    return _between_rounds(kept) | {"since": since, "began_at": now.isoformat()}
+
+
+def _between_rounds(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name in ("finished_at", "tried_at")}
+
+
+def _left_out(given_up: dict[str, SourceError]) -> tuple[str, str]:
+    """Outcome and note of a round in which these servers were given up; what a person must mend comes first."""
+    errors = sorted(given_up.values(), key=lambda error: isinstance(error, TemporaryFailure | RateLimited))
+    outcome = "failed" if isinstance(errors[0], TemporaryFailure | RateLimited) else "refused"
+    more = f"; and {len(errors) - SHOWN_SERVERS:,} more" if len(errors) > SHOWN_SERVERS else ""
+    return outcome, "; ".join(map(str, errors[:SHOWN_SERVERS])) + more
 
 
 def _keep(store: Store, state: dict[str, Any], source: str) -> None:

@@ -20,7 +20,7 @@ from data.files import check_place, draft_of
 from data.records import parse_time
 from data.settings import load_settings
 from data.store import open_store
-from data.withdrawal import exports_to_withdraw, last_line, told, withdrawn
+from data.withdrawal import exports_untold, last_line, remember_told, told, withdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -131,13 +131,13 @@ def _comply(
     openers = _open_checks(settings, lookup=lookup)
     rounds: dict[str, Round] = {}
     off: dict[str, str] = {}
-    line, exports = last_line(store), list[dict[str, Any]]()
+    exports = list[dict[str, Any]]()
     emptied: dict[str, int] = {}
     failed = False
     try:
         while True:
             for name in names:
-                last = last_round(store, name)
+                last = last_round(store, name, whole=False)
                 if every is not None and last is not None and settings.now() - last < timedelta(seconds=every):
                     continue
                 posts = count_posts(store, name, since)
@@ -152,17 +152,17 @@ def _comply(
                     say(f"x: {posts:,} posts to look up, at most ${posts * USD_PER_POST:,.2f} if all are still there")
                 with progress_bar(f"re-checking {name}", posts) as progress:
                     rounds[name] = recheck(runner, check, since=since, trust=yes, progress=progress)
-                failed |= rounds[name].outcome != "done"
+                failed |= rounds[name].outcome not in ("done", "waiting")
                 _tell(rounds[name])
             emptied |= _empty_texts(store, settings, names if is_chosen else None)
-            exports, line = exports + _tell_of_exports(store, line), last_line(store)
+            exports += _tell_of_exports(store)
             if every is None or stop.wait(min(every, DUE_SECONDS)):
                 break
     except Stopped:
         failed = True
         say("stopped; the next run goes on here")
     finally:
-        exports += _tell_of_exports(store, line)
+        exports += _tell_of_exports(store)
         _tell_of_the_rest(store)
         store.close()
     if is_chosen and not rounds and off and not failed:
@@ -210,10 +210,12 @@ def _empty_texts(store: Store, settings: Settings, names: Sequence[str] | None) 
     return emptied
 
 
-def _tell_of_exports(store: Store, line: int) -> list[dict[str, Any]]:
-    exports = exports_to_withdraw(store, line)
+def _tell_of_exports(store: Store) -> list[dict[str, Any]]:
+    line = last_line(store)
+    exports = exports_untold(store)
     if text := told(exports):
         say(text)
+    remember_told(store, line)
     return exports
 
 

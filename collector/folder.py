@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from collector.importing import import_file
-from collector.runner import Stopped
+from collector.runner import Stopped, outlast
 from data.console import announce
 from data.errors import InputError
 
@@ -49,17 +49,20 @@ class Folder:
     _done: dict[Path, _Stamp] = field(default_factory=dict)  # with these there is nothing to do until they change
 
     def run(self, *, once: bool = False) -> None:
-        """Import whatever comes, or what is there now. Raises Stopped when asked to stop, with the batches read saved."""
-        growing = self.look()
-        if once and growing:
+        """Import whatever comes, however long the database fails, or what is there now.
+
+        Raises Stopped when asked to stop, with the batches read saved.
+        """
+        if not once:
+            while True:
+                outlast(self.look, self.wait)
+                if self.wait(min(LOOK_SECONDS, self.settle_seconds)):
+                    raise Stopped
+        if self.look():
             if self.wait(self.settle_seconds):
                 raise Stopped
             for path in self.look():
                 announce(f"{path}: still growing or empty, left alone", "file not whole", file=str(path))
-        while not once:
-            if self.wait(min(LOOK_SECONDS, self.settle_seconds)):
-                raise Stopped
-            self.look()
 
     def look(self) -> list[Path]:
         """Import the files that are whole; returns those that are not yet. Raises InputError where the folder is gone."""

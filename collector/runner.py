@@ -5,16 +5,19 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 import tenacity
+from sqlalchemy.exc import SQLAlchemyError
 
 from collector.budget import Budget
 from collector.page import Connected, Paid, RateLimited, Refused, SourceError, TemporaryFailure
-from data.errors import RecordError
+from data.circuit import FIRST_PAUSE, LONGEST_PAUSE
+from data.errors import RecordError, StoreError
 from data.records import Post, parse_post
 from data.store import RunRecord
+from data.withdrawal import last_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,9 +27,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("collector")
 
+T = TypeVar("T")
+
 ATTEMPTS = 6
 BACKOFF_SECONDS, BACKOFF_CAP_SECONDS = 2, 120
 RATE_LIMIT_CAP_SECONDS = 15 * 60  # the longest window of any platform read
+SCRUBBED = (
+    "scrubbed"  # among the sources; its cursor is the line of the audit log up to which what was erased is scrubbed
+)
+SCRUB_EVERY = timedelta(hours=1)
 
 
 class Stopped(Exception):
@@ -74,6 +83,7 @@ class Runner:
                 name: getattr(run, name) for name in ("fetched", "new", "duplicate", "dropped", "gaps", "requests")
             }
             log.info("run ended", source=source, outcome=run.outcome, note=run.note, cost_usd=run.cost_usd, **counts)
+        scrub_erased(self.store, self.now())
         return run
 
     def _walk(self, stream: Stream, run: RunRecord) -> None:
@@ -92,6 +102,7 @@ class Runner:
                 counts=page.counts,
                 deleted_posts=page.deleted_posts,
                 deleted_accounts=page.deleted_accounts,
+                scrub=False,  # which takes a second for each 100 MB, during which nobody else can write
             )
             if tally.erased:
                 log.info("erased as at the platform", source=stream.source, posts=tally.erased)
@@ -104,7 +115,7 @@ class Runner:
             run.gaps += sum(span.gap_reason is not None for span in page.spans)
             run.cost_usd += page.cost_usd
             run.requests += page.requests - 1  # one is counted when it is tried
-            if page.limited:
+            if page.limited and run.outcome == "done":  # it hides no stream that failed before
                 run.outcome, run.note = "limited", page.limited
             log.info("page saved", **_names(stream), read=len(page.records), new=tally.new)
             for span in page.spans:
@@ -165,6 +176,43 @@ class Runner:
         seconds = state.next_action.sleep if state.next_action else 0
         log.warning("waiting", source=stream.source, stream=stream.name, reason=str(error), seconds=round(seconds))
         self.report(f"{stream.source} {stream.name}: {error}; trying again in {seconds:.0f} s")
+
+
+def scrub_erased(store: Store, now: datetime, every: timedelta | None = SCRUB_EVERY) -> None:
+    """Scrub what was erased as at the platform since the last time, so often at most; None: now.
+
+    What is to be scrubbed follows from the audit log, so that a kill leaves nothing behind for good.
+    """
+    if store.engine.dialect.name != "sqlite":
+        return
+    kept = store.cursor(SCRUBBED, "") or {"line": 0}
+    line = last_line(store, "erase as at the platform")
+    if line <= kept["line"]:
+        return
+    if every is not None and "at" in kept and timedelta(0) <= now - datetime.fromisoformat(kept["at"]) < every:
+        return
+    tried = {"at": now.isoformat()}  # kept before, since one that fails would fail again at once
+    try:
+        store.save_page([], source=SCRUBBED, cursor=kept | tried)
+        store.scrub()
+        store.save_page([], source=SCRUBBED, cursor=tried | {"line": line})
+    except StoreError as error:
+        log.warning("erased texts may still stand in the database's file", reason=str(error))
+
+
+def outlast(work: Callable[[], T], wait: Callable[[float], bool]) -> T:
+    """What comes of the work, tried again after pauses as of a source that rests where the database fails. Raises Stopped."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return work()
+        except (StoreError, SQLAlchemyError) as error:
+            # Of SQLAlchemy's own message only the driver's word: the rest is the statement.
+            said = str(error if isinstance(error, StoreError) else getattr(error, "orig", None) or type(error).__name__)
+            log.error("database failed", reason=said.partition("\n")[0], seconds=round(pause.total_seconds()))
+        if wait(pause.total_seconds()):
+            raise Stopped
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 def _names(stream: Stream) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
 
 from collector.page import RateLimited, Refused, TemporaryFailure
 
@@ -27,7 +28,11 @@ class AnswerTooLarge(requests.RequestException):
     """The answer is longer than MAX_ANSWER_BYTES."""
 
 
-class BadRequest(TemporaryFailure):
+class NotAnswered(TemporaryFailure):
+    """Nothing of what was asked for was sent: the request did not arrive, or the platform gave a status in its place."""
+
+
+class BadRequest(NotAnswered):
     """The platform does not take the request as it is."""
 
 
@@ -53,14 +58,15 @@ def ask(
 ) -> requests.Response:
     """An answer with status 200 or 304, or one of `also`. `name` is what the messages call the source, `advice` what to do when it refuses.
 
-    Raises RateLimited, Refused and TemporaryFailure, of which BadRequest is one.
+    Raises RateLimited, Refused and TemporaryFailure, of which NotAnswered is one kind and BadRequest one of that.
     """
     try:
         response = session.request(method, url, **arguments)
     except AnswerTooLarge:
         raise Refused(too_large(name)) from None
     except (requests.RequestException, ValueError) as error:  # ValueError: an address in a redirect that is none
-        raise TemporaryFailure(f"{name} gave no usable answer ({type(error).__name__})") from None
+        kind = NotAnswered if _never_sent(error) else TemporaryFailure
+        raise kind(f"{name} gave no usable answer ({type(error).__name__})") from None
     status = response.status_code
     if status in {200, 304} or status in also:
         return response
@@ -70,7 +76,14 @@ def ask(
         raise BadRequest(f"{name} does not take the request ({status})")
     if status in {401, 402, 403, 404, 410, 451}:
         raise Refused(f"{name} refused the request ({status}): {advice}")
-    raise TemporaryFailure(f"{name} is failing ({status})")
+    raise NotAnswered(f"{name} is failing ({status})")
+
+
+def _never_sent(error: Exception) -> bool:
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
 
 
 def too_large(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from collector.runner import Runner, Stopped
+from collector.runner import Runner, Stopped, outlast, scrub_erased
 from collector.sources.x_archive import Archive, Quote, check_stretch
 from collector.sources.x_stream import FilteredStream
 from data.console import StopSignal, print_json, say
@@ -66,7 +66,7 @@ def follow_stream(settings: Settings, every_seconds: float) -> None:
     runner = Runner(store, settings.now, stop.wait, say)
     try:
         while True:
-            run = runner.collect("x", [stream])
+            run = outlast(lambda: runner.collect("x", [stream]), stop.wait)
             say(_told(run))
             pause = min(stream.rest_seconds(settings.now()), every_seconds) if run.outcome == "done" else every_seconds
             if stop.wait(pause):
@@ -75,6 +75,7 @@ def follow_stream(settings: Settings, every_seconds: float) -> None:
         pass
     finally:
         stream.disconnect()
+        scrub_erased(store, settings.now(), every=None)
         store.close()
     say("stopped; what was read is saved")
 

@@ -22,13 +22,28 @@ if TYPE_CHECKING:
     from data.store import Store
 
 BATCH_ROWS = 400  # their ids in one statement: SQLite's default limit of variables was 999 for long
+TOLD = "withdrawals told"  # among the sources, for its cursor
 ERASING = ("erase post", "erase author", "erase as at the platform", "erase texts")
 
 
-def last_line(store: Store) -> int:
-    """The number of the audit log's last line."""
+def last_line(store: Store, action: str | None = None) -> int:
+    """The number of the audit log's last line, or of the last with this action; 0 where there is none."""
+    audit = tables.audit
+    wanted = select(func.max(audit.c.id)).where(*[audit.c.action == action] if action else [])
     with store.engine.connect() as connection:
-        return connection.execute(select(func.max(tables.audit.c.id))).scalar() or 0
+        return connection.execute(wanted).scalar() or 0
+
+
+def exports_untold(store: Store) -> list[dict[str, Any]]:
+    """The exports that can hold what was erased since `remember_told`, by whichever command."""
+    kept = store.cursor(TOLD, "")
+    return exports_to_withdraw(store, kept["line"] if kept else 0)
+
+
+def remember_told(store: Store, line: int) -> None:
+    """A person was told of the exports that can hold what was erased up to this line of the audit log."""
+    if store.cursor(TOLD, "") != {"line": line}:
+        store.save_page([], source=TOLD, cursor={"line": line})
 
 
 def exports_to_withdraw(store: Store, after_line: int) -> list[dict[str, Any]]:

@@ -98,11 +98,12 @@ class Accounts(Platform):
     def _x(self, posts: list[Said], parameters: dict[str, str], headers: Any) -> Any:
         if headers.get("Authorization") != f"Bearer {X_TOKEN}":
             raise _Answer(401, self.error_body(401))
-        known = {"max_results", "exclude", "start_time", "pagination_token", f"{self.spelling}.fields"}
+        known = {"max_results", "exclude", "start_time", "end_time", "pagination_token", f"{self.spelling}.fields"}
         if parameters.keys() - known or not 5 <= int(parameters["max_results"]) <= 100:
             raise _Answer(400, self.error_body(400))
-        start = datetime.strptime(parameters["start_time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-        listed = [post for post in posts[: self.x_lists] if post.at >= start]
+        asked = (parameters["start_time"], parameters.get("end_time", "2999-01-01T00:00:00Z"))
+        start, end = (datetime.strptime(each, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) for each in asked)
+        listed = [post for post in posts[: self.x_lists] if start <= post.at < end]
         begin = int(parameters.get("pagination_token", "token0").removeprefix("token"))
         page = listed[begin : begin + min(self.most, int(parameters["max_results"]))]
         # What is excluded is taken out of a page, which is then shorter, or empty.

@@ -29,6 +29,7 @@ from jetstream import (
 from platforms import Clock, Reading
 from sqlalchemy import select
 
+from collector.runner import scrub_erased
 from collector.sources import bluesky
 from data import tables
 from data.settings import load_settings
@@ -545,6 +546,47 @@ def test_two_collectors_of_the_stream_on_one_database_store_each_post_once(
     other.store.close()
     assert reading.run().outcome == "done"
     assert_all_stored(reading, platform)
+
+
+def free_pages(reading: Reading) -> int:
+    """Pages of the file that hold nothing any more; a scrubbed one has none."""
+    with reading.store.engine.connect() as connection:
+        return int(connection.exec_driver_sql("PRAGMA freelist_count").scalar_one())
+
+
+def test_what_is_erased_is_scrubbed_out_of_the_file_once_an_hour_and_at_the_end(
+    reading: Reading, platform: Jetstream, clock: Clock, tmp_path: Path
+) -> None:
+    said = [post(NOW - MINUTE, f"eCitizen imelala {number} " + "tena " * 100, f"3{number}") for number in range(300)]
+    platform.publish(said)
+    reading.run()
+
+    def after(gone: range, later: timedelta) -> int:
+        clock.at += later
+        platform.publish([commit(clock.at - SECOND, "delete", f"3{number}") for number in gone])
+        assert reading.run().outcome == "done"
+        return free_pages(reading)
+
+    assert after(range(100), MINUTE) == 0
+    assert after(range(100, 200), MINUTE) > 0
+    assert after(range(200, 299), timedelta(hours=1)) == 0
+    assert after(range(299, 300), MINUTE) >= 0
+    scrub_erased(reading.store, clock.at, every=None)
+    assert free_pages(reading) == 0
+    reading.store.close()
+    assert b"imelala" not in b"".join(path.read_bytes() for path in tmp_path.glob("posts.db*"))
+
+
+def test_the_command_scrubs_when_it_ends(
+    tracker: Callable[..., CompletedProcess[str]], reading: Reading, platform: Jetstream, clock: Clock
+) -> None:
+    said = [post(NOW - MINUTE, f"eCitizen imelala {number} " + "tena " * 100, f"3{number}") for number in range(100)]
+    platform.publish(said)
+    reading.run()
+    for gone in (range(50), range(50, 100)):
+        platform.publish([commit(NOW - SECOND, "delete", f"3{number}") for number in gone])
+        assert tracker("collect", "bluesky", "--once", TRACKER_JETSTREAM_URL=platform.url).returncode == 0
+        assert (len(reading.rows()), free_pages(reading)) == (100 - gone.stop, 0)
 
 
 def test_the_command_collects_and_neither_text_nor_account_is_printed(

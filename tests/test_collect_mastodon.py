@@ -343,16 +343,19 @@ def test_what_the_instance_no_longer_lists_is_a_gap(reading: Reading, instance: 
     assert reading.run().gaps == 0
 
 
-def test_a_public_timeline_is_walked_back_two_hours_and_the_rest_of_a_downtime_is_a_gap(
-    reading: Reading, instance: MastodonInstance, clock: Clock
+@pytest.mark.parametrize(("hours", "gaps"), [(20, 0), (30, 1)])
+def test_a_public_timeline_is_walked_back_two_hours_at_first_and_a_day_after_downtime(
+    reading: Reading, instance: MastodonInstance, clock: Clock, hours: int, gaps: int
 ) -> None:
     instance.publish(replace(each, tags=()) for each in toots(300, NOW, MINUTE))
     reading.run()
     assert reading.coverage(stream(instance, None)) == [(NOW - 2 * HOUR, NOW)]
-    clock.at += 5 * HOUR
-    instance.publish(replace(each, tags=()) for each in toots(299, clock.at, MINUTE, seed=1))
-    reading.run()
-    assert reading.coverage(stream(instance, None), gaps=True) == [(NOW, NOW + 3 * HOUR)]
+    clock.at += hours * HOUR
+    instance.publish(replace(each, tags=()) for each in toots(hours * 20 - 1, clock.at, 3 * MINUTE, seed=1))
+    run = reading.run()
+    assert (run.outcome, run.gaps) == ("done", gaps)
+    expected = [(NOW, clock.at - 24 * HOUR)] if gaps else []
+    assert reading.coverage(stream(instance, None), gaps=True) == expected
     assert_nothing_claimed_unread(reading, instance)
 
 

@@ -175,17 +175,17 @@ def test_what_is_reposted_is_left_out(reading: Reading, accounts: Accounts, sour
     assert stored(reading, source).keys() == served(accounts, source).keys()
 
 
-def test_after_a_long_silence_the_gap_is_said(reading: Reading, accounts: Accounts, clock: Clock, source: str) -> None:
+def test_after_a_long_silence_all_that_the_platform_lists_is_read(
+    reading: Reading, accounts: Accounts, clock: Clock, source: str
+) -> None:
     accounts.posts += sayings(5, NOW - MINUTE)
     assert reading.run() is not None
     clock.at += 20 * DAY
     accounts.posts += sayings(400, clock.at - MINUTE, HOUR, seed=2)
     run = reading.run()
-    assert run is not None and (run.outcome, run.gaps) == ("done", 1)
-    assert reading.coverage(stream(accounts, source), gaps=True) == [(NOW, clock.at - official.REACH)]
-    assert_nothing_claimed_unread(reading, accounts, source)
-    since = clock.at - official.REACH
-    assert stored(reading, source).keys() >= served(accounts, source, since).keys()
+    assert run is not None and (run.outcome, run.new, run.gaps) == ("done", 400, 0)
+    assert reading.coverage(stream(accounts, source)) == [(NOW - official.REACH, clock.at)]
+    assert stored(reading, source).keys() == served(accounts, source).keys()
 
 
 def test_what_x_no_longer_lists_is_a_gap(accounts: Accounts, clock: Clock, tmp_path: Path) -> None:
@@ -196,6 +196,153 @@ def test_what_x_no_longer_lists_is_a_gap(accounts: Accounts, clock: Clock, tmp_p
     assert reading.coverage(stream(accounts, "x"), gaps=True) == [(NOW - official.REACH, NOW - 3_200 * MINUTE)]
     assert_nothing_claimed_unread(reading, accounts, "x")
     reading.store.close()
+
+
+EMPTY = {"bluesky": body({"feed": []}, path=PATHS["bluesky"]), "mastodon": body([], path=PATHS["mastodon"])}
+
+
+@pytest.mark.parametrize("source", EMPTY)
+def test_an_empty_answer_where_posts_were_listed_before_moves_no_cursor(
+    accounts: Accounts, clock: Clock, tmp_path: Path, source: str
+) -> None:
+    reading = reading_of(tmp_path, clock, accounts, source)
+    accounts.posts += sayings(5, NOW - 5 * MINUTE)
+    assert reading.run() is not None
+    clock.at += 3 * DAY
+    accounts.posts += sayings(100, clock.at - 10 * MINUTE, seed=3)
+    for _ in range(3):
+        accounts.fail(EMPTY[source])
+        empty = reading.run()
+        assert empty is not None and (empty.outcome, empty.new) == ("done", 0)
+        assert reading.coverage(stream(accounts, source)) == [(NOW - official.REACH, NOW)]
+    run = reading.run()
+    assert run is not None and (run.new, run.gaps) == (100, 0)
+    assert stored(reading, source).keys() == served(accounts, source).keys()
+    assert reading.coverage(stream(accounts, source)) == [(NOW - official.REACH, clock.at)]
+    reading.store.close()
+
+
+@pytest.mark.parametrize("source", EMPTY)
+def test_an_end_that_comes_too_early_is_asked_for_again(
+    accounts: Accounts, clock: Clock, tmp_path: Path, source: str
+) -> None:
+    reading = reading_of(tmp_path, clock, accounts, source)
+    accounts.posts += sayings(250, NOW - MINUTE)
+    accounts.fail(EMPTY[source])  # of the first walk
+    run = reading.run()
+    assert run is not None and run.new == 250
+    clock.at += 5 * DAY
+    accounts.posts += sayings(250, clock.at - MINUTE, seed=3)
+    accounts.fail(Fault(path=PATHS[source]), EMPTY[source])
+    run = reading.run()
+    assert run is not None and (run.outcome, run.new, run.gaps) == ("done", 250, 0)
+    assert stored(reading, source).keys() == served(accounts, source).keys()
+    reading.store.close()
+
+
+def test_a_walk_that_the_budget_cuts_off_goes_on_below_what_it_has_read(
+    accounts: Accounts, clock: Clock, tmp_path: Path
+) -> None:
+    reading = reading_of(tmp_path, clock, accounts, "x", x_posts_per_day=500)  # of which nine tenths are read
+    accounts.posts += sayings(5, NOW - MINUTE)
+    assert reading.run() is not None
+    clock.at += 10 * DAY
+    accounts.posts += sayings(900, clock.at - MINUTE, 15 * MINUTE, seed=2)
+    outcomes = []
+    for day in range(3):
+        run = reading.run()
+        assert run is not None
+        outcomes.append((run.outcome, run.new))
+        clock.at += DAY
+        accounts.posts += sayings(1, clock.at - MINUTE, seed=3 + day)
+    assert outcomes == [("limited", 400), ("limited", 399), ("done", 101)]  # a post is read again where it goes on
+    assert_nothing_claimed_unread(reading, accounts, "x")
+    last = reading.run()
+    assert last is not None and last.outcome == "done"
+    assert stored(reading, "x").keys() == served(accounts, "x").keys()
+    reading.store.close()
+
+
+def test_what_x_may_no_longer_list_once_the_budget_is_renewed_is_a_gap(
+    accounts: Accounts, clock: Clock, tmp_path: Path
+) -> None:
+    reading = reading_of(tmp_path, clock, accounts, "x", x_posts_per_day=500)
+    assert reading.run() is not None
+    clock.at += 10 * DAY
+    accounts.x_lists = 600
+    accounts.posts += sayings(600, clock.at - MINUTE, 15 * MINUTE, seed=2)
+    assert reading.run() is not None
+    clock.at += DAY
+    accounts.posts += sayings(100, clock.at - MINUTE, MINUTE, seed=3)
+    run = reading.run()
+    assert run is not None and (run.new, run.gaps) == (100, 1)
+    assert_nothing_claimed_unread(reading, accounts, "x")
+    reading.store.close()
+
+
+def posts_counted(reading: Reading) -> int:
+    with reading.store.engine.connect() as connection:
+        return sum(connection.execute(select(tables.spending.c.posts)).scalars())
+
+
+@pytest.mark.parametrize("fault", [status(500), status(503), status(503, Retry_After="1"), status(418)])
+def test_a_request_that_x_does_not_answer_costs_nothing(
+    accounts: Accounts, clock: Clock, tmp_path: Path, fault: Fault
+) -> None:
+    reading = reading_of(tmp_path, clock, accounts, "x")
+    accounts.posts += sayings(5, NOW - MINUTE)
+    for _ in range(3):
+        accounts.fail(*[fault] * 6)
+        run = reading.run()
+        assert run is not None and run.outcome == "failed"
+    assert posts_counted(reading) == 0
+    assert reading.run() is not None
+    assert posts_counted(reading) == 5
+    reading.store.close()
+
+
+def test_an_x_that_cannot_be_reached_costs_nothing(accounts: Accounts, clock: Clock, tmp_path: Path) -> None:
+    reading_of(tmp_path, clock, accounts, "x").store.close()
+    settings = load_settings(
+        database_url=f"sqlite:///{tmp_path / 'posts.db'}",
+        pseudonym_key=KEY,
+        x_bearer_token=X_TOKEN,
+        x_url="http://127.0.0.1:9",
+    )
+    reading = Reading(official, settings, clock)
+    run = reading.run()
+    assert run is not None and run.outcome == "failed"
+    assert posts_counted(reading) == 0
+    reading.store.close()
+
+
+def test_what_was_lost_stays_counted_though_x_then_gives_no_answer(
+    accounts: Accounts, clock: Clock, tmp_path: Path
+) -> None:
+    reading = reading_of(tmp_path, clock, accounts, "x")
+    accounts.posts += sayings(5, NOW - MINUTE)
+    accounts.fail(TRUNCATED, *[status(503)] * 5)
+    run = reading.run()
+    assert run is not None and run.outcome == "failed"
+    assert posts_counted(reading) == official.X_POSTS
+    reading.store.close()
+
+
+def test_a_timeline_that_fails_is_not_hidden_by_one_at_the_end_of_the_budget(
+    accounts: Accounts, clock: Clock, tmp_path: Path, tracker: Callable[..., CompletedProcess[str]]
+) -> None:
+    reading = reading_of(tmp_path, clock, accounts, "bluesky", "x", x_posts_per_day=0)
+    accounts.fail(status(403, path=PATHS["bluesky"]))
+    run = reading.run()
+    assert run is not None and run.outcome == "refused" and "bluesky" in str(run.note)
+    accounts.mend()
+    run = reading.run()
+    assert run is not None and run.outcome == "limited"
+    reading.store.close()
+    urls = {"X_BEARER_TOKEN": X_TOKEN, "TRACKER_X_URL": accounts.url, "TRACKER_BLUESKY_URL": accounts.url}
+    accounts.fail(status(403, path=PATHS["bluesky"]))
+    failed = tracker("collect", "official", "--once", **urls, TRACKER_X_POSTS_PER_DAY="0")
+    assert failed.returncode == 1
 
 
 def test_a_walk_that_was_stopped_goes_on_or_begins_again_when_its_token_is_stale(

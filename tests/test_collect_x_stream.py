@@ -385,3 +385,25 @@ def test_the_command_follows_until_it_is_told_to_stop(
         )
         assert wrong.returncode == 2
         assert "x alone" in wrong.stderr
+
+
+def test_a_database_that_fails_does_not_end_the_command(
+    platform: XStreamPlatform, opened: Callable[..., Store], tmp_path: Path, url: str
+) -> None:
+    store = opened(pretended_now=None)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE runs RENAME TO away_runs")
+    environment = os.environ | {
+        "TRACKER_DATABASE_URL": url,
+        "TRACKER_PSEUDONYM_KEY": KEY,
+        "X_BEARER_TOKEN": X_TOKEN,
+        "TRACKER_X_URL": f"{platform.url}/nothing",
+    }
+    command = [sys.executable, "-m", "tracker", "collect", "x", "--stream"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = next((line for line in process.stderr if "database failed" in line), "")
+    assert '"seconds": 300' in said and "INSERT" not in said
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    process.communicate()

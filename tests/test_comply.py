@@ -31,7 +31,7 @@ from platforms import (
 )
 from sqlalchemy import select
 
-from collector.compliance import Round, last_round, recheck
+from collector.compliance import JOB_PATIENCE_SECONDS, Round, last_round, recheck
 from collector.runner import Runner, Stopped
 from collector.sources import bluesky, mastodon, reddit, x_compliance
 from data import tables
@@ -363,6 +363,13 @@ def test_a_look_up_is_paid_for_what_is_still_there(place: Place, asking: Asking)
     assert place.platform.posts_read == 227 and result.cost_usd == pytest.approx(227 * 0.005)
 
 
+@only("x lookup")
+def test_a_look_up_that_x_does_not_answer_costs_nothing(place: Place, asking: Asking) -> None:
+    place.platform.fail(*[status(503)] * 6)
+    assert asking.done().outcome == "failed"
+    assert [row["posts"] for row in asking.rows(tables.spending)] == [0]
+
+
 @only("reddit")
 def test_what_reddit_leaves_out_or_names_no_author_of_is_not_gone(place: Place, asking: Asking) -> None:
     def thin(answer: Any) -> Any:
@@ -402,6 +409,95 @@ def test_a_server_that_nobody_chose_and_that_is_silent_stops_nothing(place: Plac
     result = asking.done()
     assert (result.outcome, result.gone, result.unanswered) == ("done", 1, 3)
     assert "3 servers did not answer" in (result.note or "")
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "says"),
+    [
+        (status(401), "refused", "take it off the list"),
+        (status(503), "failed", "is failing (503)"),
+        (status(429), "failed", "asks to wait"),
+        (DROPPED, "failed", "no usable answer"),
+        (status(404, {"error": "Record not found"}), "refused", "tracker comply mastodon --yes"),
+    ],
+    ids=["refused", "down", "busy", "dropped", "all gone"],
+)
+@only("mastodon")
+def test_a_server_of_the_list_that_fails_stops_no_other(
+    place: Place, asking: Asking, monkeypatch: pytest.MonkeyPatch, fault: Fault, outcome: str, says: str
+) -> None:
+    ill = build("mastodon", 60)
+    with ill.platform:
+        monkeypatch.setenv("TRACKER_MASTODON_URLS", f"{place.platform.url},{ill.platform.url}")
+        asking.settings = place.settings(asking.store.engine.url.render_as_string())
+        asking.store.save_page([Post("mastodon", id_, NOW - MINUTE, "eCitizen") for id_ in ill.ids])
+        ill.platform.fail(*[fault] * 300)
+        gone = place.ids[5:230:50]
+        place.delete(*gone)
+        result = asking.done()
+        assert (result.outcome, result.asked, result.gone, result.unanswered) == (outcome, 230, len(gone), 60)
+        assert says in (result.note or "")
+        assert asking.stored() == {*place.ids, *ill.ids} - set(gone)
+        assert last_round(asking.store, "mastodon") is None
+        assert last_round(asking.store, "mastodon", whole=False) == NOW  # until the next is due
+        ill.platform.mend()
+        ill.delete(ill.ids[3])
+        again = asking.done()
+        assert (again.outcome, again.asked, again.gone) == ("done", 230 - len(gone) + 60, 1)
+        assert last_round(asking.store, "mastodon") == NOW
+
+
+@only("mastodon")
+def test_after_a_stop_a_round_that_left_a_server_out_is_followed_by_a_whole_one(
+    place: Place, asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill = build("mastodon", 60)
+    with ill.platform:
+        monkeypatch.setenv("TRACKER_MASTODON_URLS", f"{place.platform.url},{ill.platform.url}")
+        asking.settings = place.settings(asking.store.engine.url.render_as_string())
+        asking.store.save_page([Post("mastodon", id_, NOW - MINUTE, "eCitizen") for id_ in ill.ids])
+        ill.platform.fail(status(401))
+        assert asking.run(stop_after=4) is None  # when the first pages were passed over
+        ill.delete(ill.ids[59])
+        assert (asking.done().outcome, last_round(asking.store, "mastodon")) == ("done", NOW)
+        assert asking.stored() == {*place.ids, *ill.ids} - {ill.ids[59]}
+
+
+@only("x jobs")
+def test_a_job_that_x_does_not_end_is_left_and_taken_up_by_the_next_run(place: Place, asking: Asking) -> None:
+    assert isinstance(place.platform, XCompliance)
+    place.delete(place.ids[7])
+    place.platform.looks = 10_000
+    for _ in range(2):
+        asking.waits.clear()
+        result = asking.done()
+        assert (result.outcome, result.gone) == ("waiting", 0) and "still at work" in (result.note or "")
+        assert 300 < sum(asking.waits) <= JOB_PATIENCE_SECONDS
+        assert last_round(asking.store, "x") is None
+    place.platform.looks = 0
+    result = asking.done()
+    assert (result.outcome, result.gone, len(place.platform.jobs), place.platform.uploads) == ("done", 1, 1, 1)
+
+
+@only("bluesky")
+def test_exports_are_named_for_what_was_erased_meanwhile_and_once(
+    place: Place, asking: Asking, tracker: Callable[..., CompletedProcess[str]]
+) -> None:
+    def named() -> list[str]:
+        done = tracker("comply", "--json", **place.environment)
+        assert done.returncode == 0, done.stderr
+        return [each["file"] for each in json.loads(done.stdout)["exports_to_withdraw"]]
+
+    asking.store.activate_model(MODEL, "0" * 64)
+    asking.store.save_labels(MODEL, [(place.source, id_, labels()) for id_ in place.ids])
+    assert tracker("export", "out.csv", "--tier", "public").returncode == 0
+    place.delete(place.ids[0])
+    asking.store.save_page([], source="bluesky", stream="posts", cursor={}, deleted_posts=[place.ids[0]])
+    assert named() == ["out.csv"]
+    assert named() == []
+    asking.store.save_page([], source="bluesky", stream="posts", cursor={}, deleted_posts=[place.ids[1]])
+    place.delete(place.ids[1])
+    assert named() == ["out.csv"]
 
 
 @pytest.mark.campaign

@@ -17,6 +17,7 @@ from conftest import KEY, NOW
 
 from collector.folder import WATCH, Folder
 from collector.runner import Stopped
+from data.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,6 +165,38 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_again(inbox: Path, sto
     with store.engine.connect() as connection:
         kept = connection.exec_driver_sql(f"SELECT cursor FROM cursors WHERE source = '{WATCH}'").scalars().all()
     assert kept == ['{"read":1,"new":1}']
+
+
+def test_a_database_that_fails_is_outlasted_and_nothing_is_lost(
+    inbox: Path, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_csv(inbox / "march.csv", tickets(3))
+    for table in ("cursors", "posts"):  # the first is read, the second written
+        with store.engine.begin() as connection:
+            connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO away_{table}")
+    pauses = []
+
+    def wait(seconds: float) -> bool:
+        if seconds < 60:
+            return bool(pauses) and len(stored(tmp_path)) == 3
+        pauses.append(seconds)
+        with store.engine.begin() as connection:
+            back = ["cursors", "posts"][len(pauses) - 1]
+            connection.exec_driver_sql(f"ALTER TABLE away_{back} RENAME TO {back}")
+        return False
+
+    folder = Folder(inbox, store, lambda: NOW, wait, "care_desk", settle_seconds=1e-9)
+    with pytest.raises(Stopped):
+        folder.run()
+    assert pauses == [300, 600]
+    assert stored(tmp_path) == ["T-0", "T-1", "T-2"]
+    said = capsys.readouterr().out
+    assert said.count("database failed") == 2 and "eCitizen" not in said
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE posts RENAME TO away_posts")
+    write_csv(inbox / "april.csv", tickets(3, 10))
+    with pytest.raises(StoreError):  # once: it ends, as other commands do
+        Folder(inbox, store, lambda: NOW, lambda _seconds: False, "care_desk", settle_seconds=1e-9).run(once=True)
 
 
 @pytest.fixture

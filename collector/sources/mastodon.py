@@ -37,8 +37,8 @@ NAME = "mastodon"
 EVERY_SECONDS = 300.0
 PAGE_STATUSES = 40
 # How long ago a first walk may go, and one after downtime: the public timeline of the largest instance grows by a page
-# every 40 s, and 300 requests in 5 minutes are allowed.
-HASHTAG_REACH, PUBLIC_REACH = timedelta(days=30), timedelta(hours=2)
+# every 40 s, and 300 requests in 5 minutes are allowed, so that a day of it takes most of an hour.
+HASHTAG_REACH, PUBLIC_FIRST_REACH, PUBLIC_REACH = timedelta(days=30), timedelta(hours=2), timedelta(days=1)
 # Posts of other servers come late and are listed by when they were written; those of an instance itself come at once.
 HASHTAG_OVERLAP, PUBLIC_OVERLAP = timedelta(days=1), timedelta(minutes=10)
 # A walk that was cut off longer ago than this is finished first, and another follows at once.
@@ -185,7 +185,7 @@ class Timeline:
         self._host = urlsplit(url).hostname or ""
         self._client, self._tag = client, tag
         self._matches, self._excludes = matcher(terms, exclusions), matcher(exclusions)
-        self._reach = HASHTAG_REACH if tag else PUBLIC_REACH
+        self._reaches = (HASHTAG_REACH, HASHTAG_REACH) if tag else (PUBLIC_FIRST_REACH, PUBLIC_REACH)
         self._overlap = HASHTAG_OVERLAP if tag else PUBLIC_OVERLAP
 
     def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
@@ -221,7 +221,7 @@ class Timeline:
         if settled:
             walk["settled"] = max([*settled, *([walk["settled"]] if "settled" in walk else [])], key=_order)
 
-        reach = top - self._reach
+        reach = top - self._reach(walk)
         if "anchor" in walk and _order(lowest) <= _order(walk["anchor"]):
             floor = datetime.fromisoformat(walk["floor"])
             return self._finished(walk, top, now, found, [Span(min(floor, top), top)])
@@ -230,7 +230,7 @@ class Timeline:
             floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else reach
             spans = [Span(max(floor, reach), top)] if floor < top else []
             if floor < reach:
-                spans.append(Span(floor, reach, f"longer ago than the tracker walks back ({self._reach})"))
+                spans.append(Span(floor, reach, f"longer ago than the tracker walks back ({self._reach(walk)})"))
             return self._finished(walk, top, now, found, spans)
         return Page(found, [], walk, walk if listed is None else walk | {"listed": listed})
 
@@ -240,7 +240,7 @@ class Timeline:
         """The instance lists nothing more."""
         if "max_id" not in walk and "anchor" in walk:  # it listed something before: this proves nothing
             return Page(found)
-        seen_to = max(datetime.fromisoformat(walk.get("seen_to", top.isoformat())), top - self._reach)
+        seen_to = max(datetime.fromisoformat(walk.get("seen_to", top.isoformat())), top - self._reach(walk))
         # It may be a mistake: what is below is given up once the same answer comes again.
         again = Page(found, [], None, walk | {"listed": listed, "ends": True})
         if "floor" not in walk:
@@ -258,6 +258,9 @@ class Timeline:
             return self._finished(walk, top, now, found, [Span(floor, top)])
         gap = Span(floor, seen_to, "the instance no longer lists that far back")
         return self._finished(walk, top, now, found, [Span(seen_to, top), gap])
+
+    def _reach(self, walk: dict[str, Any]) -> timedelta:
+        return self._reaches["floor" in walk]
 
     def _finished(
         self, walk: dict[str, Any], top: datetime, now: datetime, found: list[Any], spans: list[Span]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from collector.budget import spent_until
 from collector.page import Page, Question, RateLimited, Refused, TemporaryFailure
 from collector.sources import bluesky, mastodon, news, x
-from collector.web import BadRequest, ask, open_session
+from collector.web import BadRequest, NotAnswered, ask, open_session
 from data.errors import InputError, RecordError
 from data.records import parse_time
 from data.spending import USD_PER_POST, x_limits
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 NAME = "official"
 EVERY_SECONDS = 120.0
 X_POSTS = 100  # a page
-REACH = timedelta(days=7)  # of a first walk, and of one after downtime
+REACH = timedelta(days=7)  # of a first walk; later ones go to where the last began, however long ago
 OVERLAP = timedelta(minutes=2)  # platforms list a post some seconds after the time that it carries
 WITNESSES = 3  # so many of the oldest posts of a page end a walk: a single one can carry any time
 # A page's token may be stale after so long: the walk begins again.
@@ -41,8 +41,20 @@ STALE_WALK = timedelta(minutes=5)
 _X_ADVICE = "check X_BEARER_TOKEN, its access level and credits, and the id of the account"
 X_LISTS = 3_200  # posts of one account, whatever their age
 
-# A page's (id, time) pairs and records, the token of the next page, and its cost.
-Listing = tuple[list[tuple[str, datetime | None]], list[dict[str, Any] | RecordError], str | None, float]
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page: the (id, time) pairs of its posts, their records, the token of the next page, and whether nothing stood on it."""
+
+    dated: list[tuple[str, datetime | None]]
+    found: list[dict[str, Any] | RecordError]
+    token: str | None
+    is_empty: bool
+    cost_usd: float = 0.0
+
+
+# From a token, the time to which the walk goes, and the time from which it does (None: now).
+Lists = Callable[[str | None, datetime, datetime | None], Listing]
 
 
 def open_streams(settings: Settings) -> list[Stream]:
@@ -57,7 +69,8 @@ def open_streams(settings: Settings) -> list[Stream]:
     for account in confirmed:
         if account.source == "x" and settings.x_bearer_token is not None:
             lists = _x_timeline(session, settings.x_url, settings.x_bearer_token.get_secret_value(), account)
-            streams.append(PaidTimeline(f"x {account.account_id}", lists, X_LISTS, limits=x_limits(settings)))
+            paid = PaidTimeline(f"x {account.account_id}", lists, X_LISTS, is_whole=False, limits=x_limits(settings))
+            streams.append(paid)
         elif account.source == "bluesky" and settings.bluesky_url is not None:
             lists = _bluesky_timeline(session, settings.bluesky_url, account)
             streams.append(Timeline(f"bluesky {account.account_id}", lists))
@@ -88,44 +101,61 @@ def questions(settings: Settings) -> list[Question]:
 class Timeline:
     """What an account wrote, newest first.
 
-    The kept cursor is `{"floor"}`, the time at which the last whole walk began. During a walk `top`, where it began, `token` of
-    the next page, `at` when that was given, `oldest`, the time that it has come to, and `read`, how many posts, stand beside it.
+    The kept cursor is `{"floor", "listed"}`: when the last whole walk began, and whether a post was ever listed. During a walk
+    `top`, where it began, `token` of the next page, `at` when that was given, `oldest`, the time that it has come to, and `read`,
+    how many posts, stand beside them; `until`, where the budget cut it off.
     """
 
     name: str
-    lists: Callable[[str | None, datetime], Listing]  # from a token, and the time to which the walk goes
+    lists: Lists
     lists_at_most: int | None = None
+    is_whole: bool = True  # the platform lists all that there is; False: only what is newer than the walk's end
     source: str = NAME
 
     def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
         """One page; see `collector.page`."""
         walk = dict(state or {})
+        ends = walk.pop("ends", False)  # the platform has said that nothing more is listed
         if "at" in walk and now - datetime.fromisoformat(walk["at"]) > STALE_WALK:
-            walk = {"floor": walk["floor"]} if "floor" in walk else {}
+            walk = _cut_off(walk) if "until" in walk else {key: walk[key] for key in ("floor", "listed") if key in walk}
         top = datetime.fromisoformat(walk.setdefault("top", now.isoformat()))
-        floor = min(datetime.fromisoformat(walk["floor"]), top) if "floor" in walk else top - REACH
-        looked_from = max(floor, top - REACH)
-        dated, found, token, cost = self.lists(walk.get("token"), looked_from - OVERLAP)
+        looked_from = min(datetime.fromisoformat(walk["floor"]), top) if "floor" in walk else top - REACH
+        until = datetime.fromisoformat(walk["until"]) if "until" in walk else None
+        page = self.lists(walk.get("token"), looked_from - OVERLAP, until)
 
-        if token is not None and token == walk.get("token"):
+        if page.token is not None and page.token == walk.get("token"):
             raise TemporaryFailure(f"official: {self.name} gave the same page twice")
-        times = [at for _, at in dated if at is not None]
+        if page.is_empty and page.token is None and self.is_whole:
+            if "token" not in walk and walk.get("listed"):  # it listed something before: this proves nothing
+                return Page([])
+            if not ends:  # it may be a mistake: the same page once more
+                return Page([], [], None, walk | {"ends": True})
+        times = [at for _, at in page.dated if at is not None]
         oldest = min([*times, datetime.fromisoformat(walk.get("oldest", top.isoformat()))])
-        read = walk.get("read", 0) + len(dated)
+        read = walk.get("read", 0) + len(page.dated)
+        listed = {"listed": True} if walk.get("listed") or page.dated else {}
         is_beyond = bool(times) and all(at < looked_from - OVERLAP for at in times[-WITNESSES:])
-        if token is not None and not is_beyond:
-            walk |= {"token": token, "at": now.isoformat(), "oldest": oldest.isoformat(), "read": read}
-            return Page(found, [], walk, walk, cost)
+        if page.token is not None and not is_beyond:
+            walk |= {"token": page.token, "at": now.isoformat(), "oldest": oldest.isoformat(), "read": read} | listed
+            return Page(page.found, [], walk, walk, page.cost_usd)
         spans = []
-        is_cut = self.lists_at_most is not None and read >= self.lists_at_most and oldest > looked_from
-        if is_cut and token is None:
-            spans.append(Span(looked_from, oldest, f"the platform lists no more than {self.lists_at_most:,} posts"))
+        # A walk that the budget cut off does not know how many posts are listed above it by now.
+        is_cut = self.lists_at_most is not None and (read >= self.lists_at_most or until is not None)
+        if is_cut and page.token is None and oldest > looked_from:
+            reason = f"the platform lists no more than {self.lists_at_most:,} posts"
+            spans.append(
+                Span(looked_from, oldest, reason if until is None else f"{reason}, and the budget ended before")
+            )
             looked_from = oldest
-        if floor < top - REACH:
-            spans.append(Span(floor, top - REACH, f"longer ago than the tracker walks back ({REACH.days} days)"))
         if looked_from < top:
             spans.append(Span(looked_from, top))
-        return Page(found, spans, {"floor": top.isoformat()}, None, cost)
+        return Page(page.found, spans, {"floor": top.isoformat()} | listed, None, page.cost_usd)
+
+
+def _cut_off(walk: dict[str, Any]) -> dict[str, Any]:
+    """A walk that goes on below what it has read, when its token is of no use any more."""
+    kept = {key: walk[key] for key in ("floor", "listed", "top", "oldest", "read") if key in walk}
+    return kept | {"until": walk["oldest"]}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,23 +165,27 @@ class PaidTimeline(Timeline):
     limits: Limits
     budget: Budget | None = None
     pays: str = x.NAME
-    held: Reservation | None = None
+    held: Reservation | None = None  # of an answer that was lost
 
     def fetch(self, state: dict[str, Any] | None, now: datetime) -> Page:
         """One page, within the budget; see `collector.page`."""
         assert self.budget is not None
         # After a lost answer the same posts are asked for again, which X bills once a day: one reservation covers both.
-        if self.held is None or not self.budget.holds(self.held):
-            self.held = self.budget.reserve_posts(X_POSTS, X_POSTS, USD_PER_POST)
-        if self.held is None:
-            return Page([], requests=0, limited=spent_until(self.budget.standing()))
+        lost = self.held if self.held is not None and self.budget.holds(self.held) else None
+        held = lost or self.budget.reserve_posts(X_POSTS, X_POSTS, USD_PER_POST)
+        if held is None:
+            # Read again from the top on each day, a long walk would never end: what is read stays read.
+            cursor = _cut_off(state) if state and "token" in state else None
+            return Page([], cursor=cursor, requests=0, limited=spent_until(self.budget.standing()))
+        self.held = held
         try:
             page = Timeline.fetch(self, state, now)
-        except (RateLimited, Refused):
-            self.budget.settle(self.held, 0, 0.0)
-            self.held = None
+        except (NotAnswered, RateLimited, Refused):
+            if lost is None:
+                self.budget.settle(held, 0, 0.0)
+                self.held = None
             raise
-        self.budget.settle(self.held, len(page.records), page.cost_usd)
+        self.budget.settle(held, len(page.records), page.cost_usd)
         self.held = None
         return page
 
@@ -187,9 +221,7 @@ def _moment(value: Any) -> datetime | None:
         return None
 
 
-def _x_timeline(
-    session: requests.Session, base: str, token: str, account: OfficialAccount
-) -> Callable[[str | None, datetime], Listing]:
+def _x_timeline(session: requests.Session, base: str, token: str, account: OfficialAccount) -> Lists:
     name = f"x {account.account_id}"
     url = f"{base.rstrip('/')}/2/users/{account.account_id}/tweets"
     headers = {"Authorization": f"Bearer {token}"}
@@ -208,9 +240,11 @@ def _x_timeline(
                 raise Refused(f"official: {name} was not taken by X (400): {_X_ADVICE}") from None
             return ask_for({each: value for each, value in asked.items() if each != f"{name_of}.fields"})
 
-    def lists(page: str | None, to_at: datetime) -> Listing:
+    def lists(page: str | None, to_at: datetime, until: datetime | None) -> Listing:
         # Every post is paid for: no expansion, as the author is known, and nothing older than what is wanted.
         asked = {"max_results": str(X_POSTS), "exclude": "retweets", "start_time": f"{to_at:%Y-%m-%dT%H:%M:%SZ}"}
+        if until is not None:
+            asked["end_time"] = f"{until + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
         if page is not None:
             asked["pagination_token"] = page
         answer = _object(ask_for(asked), name)
@@ -227,19 +261,19 @@ def _x_timeline(
             found.append(record)
         dated = [(each["id"], _moment(each["created_at"])) for each in found if isinstance(each, dict)]
         following = meta.get("next_token")
-        return dated, found, following if isinstance(following, str) else None, USD_PER_POST * len(posts)
+        return Listing(
+            dated, found, following if isinstance(following, str) else None, not posts, USD_PER_POST * len(posts)
+        )
 
     return lists
 
 
-def _bluesky_timeline(
-    session: requests.Session, base: str, account: OfficialAccount
-) -> Callable[[str | None, datetime], Listing]:
+def _bluesky_timeline(session: requests.Session, base: str, account: OfficialAccount) -> Lists:
     did = account.account_id or ""
     name = f"bluesky {did}"
     url = f"{base.rstrip('/')}/xrpc/app.bsky.feed.getAuthorFeed"
 
-    def lists(page: str | None, _to_at: datetime) -> Listing:
+    def lists(page: str | None, _to_at: datetime, _until: datetime | None) -> Listing:
         asked = {"actor": did, "limit": "100", "filter": "posts_with_replies"} | ({"cursor": page} if page else {})
         answer = _object(_json(ask(session, name, "GET", url, params=asked), name), name)
         if not isinstance(answer.get("feed"), list):
@@ -254,7 +288,8 @@ def _bluesky_timeline(
             if isinstance(record, dict):
                 dated.append((record["id"], record["created_at"]))
         following = answer.get("cursor")
-        return dated, found, following if isinstance(following, str) and answer["feed"] else None, 0.0
+        is_empty = not answer["feed"]
+        return Listing(dated, found, following if isinstance(following, str) and not is_empty else None, is_empty)
 
     return lists
 
@@ -276,9 +311,7 @@ def _bluesky_record(post: Any, did: str) -> dict[str, Any] | RecordError:
     return bluesky.record(uri, did, words, seen_at) | {"author": handle if isinstance(handle, str) else None}
 
 
-def _mastodon_timeline(
-    session: requests.Session, account: OfficialAccount
-) -> Callable[[str | None, datetime], Listing]:
+def _mastodon_timeline(session: requests.Session, account: OfficialAccount) -> Lists:
     address = account.account_id or ""
     parts = urlsplit(address)
     base, host = f"{parts.scheme}://{parts.netloc}", parts.hostname or ""
@@ -297,7 +330,7 @@ def _mastodon_timeline(
             numbers.append(found["id"])
         return numbers[0]
 
-    def lists(page: str | None, _to_at: datetime) -> Listing:
+    def lists(page: str | None, _to_at: datetime, _until: datetime | None) -> Listing:
         url = f"{base}/api/v1/accounts/{number()}/statuses"
         asked = {"limit": str(mastodon.PAGE_STATUSES), "exclude_reblogs": "true"} | ({"max_id": page} if page else {})
         statuses = _json(ask(session, name, "GET", url, params=asked), name)
@@ -314,6 +347,6 @@ def _mastodon_timeline(
                 dated.append((status["id"], _moment(status.get("created_at"))))
         if statuses and not ids:
             raise TemporaryFailure(f"official: {name} lists posts without ids")
-        return dated, found, min(ids, key=lambda each: (len(each), each)) if ids else None, 0.0
+        return Listing(dated, found, min(ids, key=lambda each: (len(each), each)) if ids else None, not statuses)
 
     return lists

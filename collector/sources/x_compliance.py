@@ -11,7 +11,7 @@ from collector.budget import spent_until
 from collector.page import RateLimited, Refused, TemporaryFailure
 from collector.presence import Pending
 from collector.sources.x import NAME
-from collector.web import ask, open_session
+from collector.web import NotAnswered, ask, open_session
 from data.errors import InputError
 from data.spending import USD_PER_POST, x_limits
 
@@ -111,7 +111,7 @@ class Jobs(_Api):
         if status not in ("created", "in_progress"):
             raise TemporaryFailure("x gave a compliance job without a status")
         polls = job.get("polls", 0) + 1
-        return Pending(job | {"polls": polls}, min(2**polls, MOST_POLL_SECONDS))
+        return Pending(job | {"polls": polls}, min(2 ** min(polls, 6), MOST_POLL_SECONDS))
 
     def _job(self, answer: dict[str, Any]) -> dict[str, Any]:
         job = answer.get("data")
@@ -164,7 +164,7 @@ class Lookup(_Api):
             raise Refused(f"x: {spent_until(self.budget.standing())}")
         try:
             answer = self._ask("GET", "/2/tweets", params={"ids": ",".join(ids)})
-        except (RateLimited, Refused):  # any other failure may have been billed
+        except (NotAnswered, RateLimited, Refused):  # any other failure may have been billed
             self.budget.settle(held, 0, 0.0)
             raise
         found, errors = answer.get("data", []), answer.get("errors", [])
