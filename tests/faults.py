@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REFUSALS = (401, 402, 403, 404)
 FAILURES = (500, 501, 502, 503, 504)
+OLD = timedelta(hours=2), timedelta(days=6), timedelta(days=400)
 FAR_AHEAD, A_LITTLE_AHEAD = timedelta(days=400), timedelta(hours=3)  # more than the store takes, and less
 _NEW_FIELD = {"$type": "new", "deep": [1, {"y": None}]}
 
@@ -57,6 +58,10 @@ class Pages:
     def more(self, post: Any) -> Any:
         """The same post with a field that nobody knows."""
         return post | {"new_field": _NEW_FIELD}
+
+    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
+        """Whether another page follows: an old post on the last page may be one that was written then."""
+        return True
 
     def is_first(self, path: str, parameters: dict[str, str]) -> bool:
         """Whether the first page of a walk is asked for."""
@@ -159,6 +164,9 @@ class RedditPages(Pages):
             return json.dumps(answer).encode()
 
         return edited(edit)
+
+    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
+        return bool(json.loads(content)["data"]["after"])
 
     def back(self, content: bytes, before: list[list[Any]]) -> bytes:
         answer = json.loads(content)
@@ -269,6 +277,9 @@ class PlayPages(Pages):
 
     def more(self, post: Any) -> Any:
         return [*post, _NEW_FIELD]
+
+    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
+        return len(self._answer(content)) > 1
 
     def is_first(self, path: str, parameters: dict[str, str]) -> bool:
         (((_, wanted, _, _),),) = json.loads(parameters["f.req"])
@@ -439,7 +450,17 @@ class Plan:
         def ahead(by: timedelta) -> Callable[[Any, int], Any]:
             return lambda post, number: pages.dated(post, number, platform.now() + by)
 
+        def old(whole: bytes) -> bytes:
+            posts = pages.read(whole)
+            if not posts or not pages.leads_on(whole, platform.requests):
+                return whole
+            for each in range(draw.randint(1, 2)):
+                at = platform.now() - draw.choice(OLD)
+                posts.insert(draw.randint(0, len(posts)), pages.dated(draw.choice(posts), number + each, at))
+            return pages.write(whole, posts)
+
         return {
+            "old": self._counted("old", old),
             "duplicated": changed("duplicated", lambda posts: [*posts, *draw.choices(posts, k=3)]),
             "reordered": changed("reordered", lambda posts: draw.sample(posts, len(posts))),
             "overlapping": changed("overlapping", lambda posts: [*(before[-1][-3:] if before else []), *posts]),

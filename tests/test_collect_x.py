@@ -392,14 +392,16 @@ def test_a_post_that_the_search_finds_minutes_late_is_read_though_newer_ones_wer
     reading: Reading, platform: XPlatform, clock: Clock, late: int
 ) -> None:
     slow = XPost(x_id(NOW - timedelta(seconds=35)), "eCitizen, slow to be found")
-    platform.publish([XPost(x_id(NOW - timedelta(seconds=20)), "eCitizen, found at once")])
+    platform.most = 5
+    platform.publish(x_posts(24, NOW - timedelta(seconds=20), timedelta(seconds=2)))
     for second in range(0, 600, 20):
         if second >= late - 35:
             platform.publish([slow])
         reading.run()
         clock.at += timedelta(seconds=20)
     assert_all_stored(reading, platform)
-    assert platform.billed_posts.total() == 2
+    assert platform.billed_posts.total() == 25
+    assert len(reading.coverage("search")) == 1
 
 
 def test_what_is_read_again_is_counted_once_a_day_as_x_bills_it(

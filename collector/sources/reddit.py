@@ -118,7 +118,7 @@ class Listing:
         items, after = self._request(state.get("after"))
 
         times = [moment for item in items if (moment := _created(item)) is not None]
-        oldest = came_to(times) if times else datetime.fromisoformat(state.get("oldest") or top.isoformat())
+        oldest = min(came_to(times), top) if times else datetime.fromisoformat(state.get("oldest") or top.isoformat())
         before = list(map(datetime.fromisoformat, state.get("last", [])))
         last = [*before, *times][-WITNESSES:]
         found = [record(item, escaped=False) for item in items if self._is_wanted(item)]

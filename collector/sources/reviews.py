@@ -88,7 +88,7 @@ class _Listing:
         if not times and "after" not in state and floor is not None and "empty" not in state:
             return Page(found, [], None, state | {"empty": True})  # twice, before the time since then counts as read
 
-        seen_to = came_to(times) if times else datetime.fromisoformat(state.get("seen_to") or top.isoformat())
+        seen_to = min(came_to(times), top) if times else datetime.fromisoformat(state.get("seen_to") or top.isoformat())
         last = [*state.get("last", []), *times][-WITNESSES:]
         # Where nothing was listed until now, that may have been a mistake.
         read_to = max(floor - OVERLAP, top - REACH) if floor is not None and listed_before else top - REACH

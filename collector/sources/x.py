@@ -113,12 +113,14 @@ class Search:
         if self._first_floor is None or self._first_floor < reach:
             self._first_floor = reach + SLACK
         floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else self._first_floor
+        is_lost = looked_to <= reach
         if floor < reach:
             lost_to = min(reach + SLACK, looked_to)
             spans.append(Span(floor, lost_to, "older than the 7 days that X's recent search reaches back"))
             floor = lost_to
+            is_lost |= floor >= looked_to
         walk["floor"] = floor.isoformat()
-        if floor >= looked_to:  # cut off so long ago that nothing of this walk can still be read
+        if is_lost:  # cut off so long ago that nothing of this walk can still be read
             cursor = rest(walk, top)
             return Page([], spans, cursor, _following(cursor, top, now), requests=0)
 
@@ -141,7 +143,8 @@ class Search:
         if settled:
             walk["newest_id"] = str(max(*settled, int(walk.get("newest_id", 0))))
         if not answer.next_token:
-            spans.append(Span(floor, looked_to))
+            if floor < looked_to:  # or the walk is in what it reads again
+                spans.append(Span(floor, looked_to))
             cursor = rest(walk, top)
             return Page(found, spans, cursor, _following(cursor, top, now), answer.cost_usd)
         looked_from = max(floor, _reached(walk, top))
