@@ -31,6 +31,8 @@ _NEW_FIELD = {"$type": "new", "deep": [1, {"y": None}]}
 class Pages:
     """How the answers of a platform hold its posts: a JSON list, and each post its fields."""
 
+    old = OLD  # so long ago is a post that stands on an early page
+
     def read(self, content: bytes) -> list[Any]:
         """The posts of an answer, as they stand in it."""
         raise NotImplementedError
@@ -211,6 +213,11 @@ class FeedPages(Pages):
     _ITEM = re.compile(rb"<(item|entry)>.*?</\1>", re.DOTALL)
     _LINK = re.compile(rb"https://habari\.example/\w+")
     _TIME = re.compile(rb"<(pubDate|updated)>.*?</\1>")
+
+    old = OLD[1:]  # not among the three newest, by which the feed is known again
+
+    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
+        return len(self.read(content)) > 6  # of fewer items it cannot be known which are out of place
 
     def read(self, content: bytes) -> list[Any]:
         return [match[0] for match in self._ITEM.finditer(content)]
@@ -455,7 +462,7 @@ class Plan:
             if not posts or not pages.leads_on(whole, platform.requests):
                 return whole
             for each in range(draw.randint(1, 2)):
-                at = platform.now() - draw.choice(OLD)
+                at = platform.now() - draw.choice(pages.old)
                 posts.insert(draw.randint(0, len(posts)), pages.dated(draw.choice(posts), number + each, at))
             return pages.write(whole, posts)
 
