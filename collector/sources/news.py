@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import feedparser
 
-from collector.markup import plain_text
 from collector.listings import came_to
+from collector.markup import plain_text
 from collector.page import Page, Question, Refused, TemporaryFailure
 from collector.terms import matcher
 from collector.web import ask, open_session
