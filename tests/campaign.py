@@ -196,7 +196,7 @@ class XScene(Scene):
     def write(self, at: datetime, *, late: bool = False, was: Written | None = None) -> None:
         number, words = self.say()
         if late:
-            at -= self.draw.random() * 10 * SECOND  # an index that is behind
+            at -= self.draw.choice([10 * SECOND, 280 * SECOND]) * self.draw.random()  # an index that is behind
         posted = XPost(x_id(at, number % 4096), words, author_id=str(1000 + number % 7))
         self.platform.publish([posted])
         written = Written(str(posted.id), posted.at, [(posted.at, words)], was=was.id if was else None)
@@ -226,7 +226,7 @@ class RedditScene(Scene):
         self.platform.most = self.draw.choice([15, 30, 100])
         self.platform.lists = 150
         self.platform.plan = self.plan
-        self.posts |= {"search": {}, "comments": {}}
+        self.posts |= {"search": {}, "submissions": {}, "comments": {}}
         return [self.platform]
 
     def settings(self) -> dict[str, Any]:
@@ -245,10 +245,11 @@ class RedditScene(Scene):
             if not before:
                 return
             at = self.draw.choice(before) - timedelta(microseconds=1)
-        item = RedditItem(f"a{number}", at, words, title)
+        named = title is not None and self.draw.random() < 0.5
+        item = RedditItem(f"a{number}", at, words, title, in_subreddits=named)
         self.platform.publish([item])
-        stream = "comments" if title is None else "search"
-        self._add(Written(item.name, at, [(at, self._text(item))]), stream)
+        streams = ["comments"] if title is None else ["search", "submissions"] if named else ["search"]
+        self._add(Written(item.name, at, [(at, self._text(item))]), *streams)
 
     @staticmethod
     def _text(item: RedditItem) -> str:
@@ -272,7 +273,10 @@ class RedditScene(Scene):
 
     def reach(self, stream: str) -> datetime:
         listed = [each.at for each in self.platform.items if (each.title is None) == (stream == "comments")]
-        return sorted(listed)[-self.platform.lists] if len(listed) > self.platform.lists else LONG_AGO
+        if stream == "submissions":
+            listed = [each.at for each in self.platform.items if each.in_subreddits]
+        # Where nothing was listed before, who reads more than a page cannot tell a list that ends from one that is cut off.
+        return sorted(listed)[-self.platform.lists :][0] if len(listed) > self.platform.most else LONG_AGO
 
 
 class MastodonScene(Scene):

@@ -23,12 +23,15 @@ if TYPE_CHECKING:
 
 REFUSALS = (401, 402, 403, 404)
 FAILURES = (500, 501, 502, 503, 504)
+OLD = timedelta(hours=2), timedelta(days=6), timedelta(days=400)
 FAR_AHEAD, A_LITTLE_AHEAD = timedelta(days=400), timedelta(hours=3)  # more than the store takes, and less
 _NEW_FIELD = {"$type": "new", "deep": [1, {"y": None}]}
 
 
 class Pages:
     """How the answers of a platform hold its posts: a JSON list, and each post its fields."""
+
+    old = OLD  # so long ago is a post that stands on an early page
 
     def read(self, content: bytes) -> list[Any]:
         """The posts of an answer, as they stand in it."""
@@ -57,6 +60,10 @@ class Pages:
     def more(self, post: Any) -> Any:
         """The same post with a field that nobody knows."""
         return post | {"new_field": _NEW_FIELD}
+
+    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
+        """Whether another page follows: an old post on the last page may be one that was written then."""
+        return True
 
     def is_first(self, path: str, parameters: dict[str, str]) -> bool:
         """Whether the first page of a walk is asked for."""
@@ -160,6 +167,9 @@ class RedditPages(Pages):
 
         return edited(edit)
 
+    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
+        return bool(json.loads(content)["data"]["after"])
+
     def back(self, content: bytes, before: list[list[Any]]) -> bytes:
         answer = json.loads(content)
         if not answer["data"]["after"]:
@@ -170,6 +180,9 @@ class RedditPages(Pages):
 
 class MastodonPages(Pages):
     _URI = re.compile(r"https://([^/]+)/users/[^/]+/statuses/(\w+)")
+
+    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
+        return False  # an old post on an early page still leads its walk astray: to be mended
 
     def read(self, content: bytes) -> list[Any]:
         return list(json.loads(content))
@@ -203,6 +216,11 @@ class FeedPages(Pages):
     _ITEM = re.compile(rb"<(item|entry)>.*?</\1>", re.DOTALL)
     _LINK = re.compile(rb"https://habari\.example/\w+")
     _TIME = re.compile(rb"<(pubDate|updated)>.*?</\1>")
+
+    old = OLD[1:]  # not among the three newest, by which the feed is known again
+
+    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
+        return len(self.read(content)) > 6  # of fewer items it cannot be known which are out of place
 
     def read(self, content: bytes) -> list[Any]:
         return [match[0] for match in self._ITEM.finditer(content)]
@@ -269,6 +287,9 @@ class PlayPages(Pages):
 
     def more(self, post: Any) -> Any:
         return [*post, _NEW_FIELD]
+
+    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
+        return len(self._answer(content)) > 1
 
     def is_first(self, path: str, parameters: dict[str, str]) -> bool:
         (((_, wanted, _, _),),) = json.loads(parameters["f.req"])
@@ -439,7 +460,17 @@ class Plan:
         def ahead(by: timedelta) -> Callable[[Any, int], Any]:
             return lambda post, number: pages.dated(post, number, platform.now() + by)
 
+        def old(whole: bytes) -> bytes:
+            posts = pages.read(whole)
+            if not posts or not pages.leads_on(whole, platform.requests):
+                return whole
+            for each in range(draw.randint(1, 2)):
+                at = platform.now() - draw.choice(pages.old)
+                posts.insert(draw.randint(0, len(posts)), pages.dated(draw.choice(posts), number + each, at))
+            return pages.write(whole, posts)
+
         return {
+            "old": self._counted("old", old),
             "duplicated": changed("duplicated", lambda posts: [*posts, *draw.choices(posts, k=3)]),
             "reordered": changed("reordered", lambda posts: draw.sample(posts, len(posts))),
             "overlapping": changed("overlapping", lambda posts: [*(before[-1][-3:] if before else []), *posts]),

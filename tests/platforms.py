@@ -546,6 +546,7 @@ class RedditItem:
     title: str | None = None
     author: str | None = "mti_mkavu"
     parent: str = "t3_zzz"
+    in_subreddits: bool = False  # whether the submission is in one of those that are named; comments all are
 
     @property
     def name(self) -> str:
@@ -569,7 +570,7 @@ def comments(count: int, newest: datetime, every: timedelta = timedelta(minutes=
 
 
 class RedditPlatform(Platform):
-    """The token endpoint, the search over all of Reddit, and the comments of some subreddits."""
+    """The token endpoint, the search over all of Reddit, and the submissions and comments of some subreddits."""
 
     TOKEN, SEARCH, INFO = "/api/v1/access_token", "/r/all/search", "/api/info"
 
@@ -613,11 +614,13 @@ class RedditPlatform(Platform):
             found = [reddit_child(item) for item in self.items if item.name in wanted]
             return {"kind": "Listing", "data": {"after": None, "before": None, "dist": len(found), "children": found}}
         is_search = path == self.SEARCH
-        if not is_search and not (path.startswith("/r/") and path.endswith("/comments")):
+        is_new = path.startswith("/r/") and path.endswith("/new")
+        if not is_search and not is_new and not (path.startswith("/r/") and path.endswith("/comments")):
             raise _Answer(404, self.error_body(404))
         if is_search and (parameters.get("sort") != "new" or not parameters.get("q")):
             raise _Answer(400, self.error_body(400))
-        listed = [item for item in self.items if (item.title is not None) == is_search]
+        listed = [item for item in self.items if (item.title is not None) == (is_search or is_new)]
+        listed = [item for item in listed if item.in_subreddits or not is_new]
         listed = sorted(listed, key=lambda item: item.at, reverse=True)[: self.lists]
         names = [item.name for item in listed]
         after = parameters.get("after")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-SEARCH, COMMENTS = "/search", "/comments"
+SEARCH, SUBMISSIONS, COMMENTS = "/search", "/new", "/comments"
 
 
 @pytest.fixture(autouse=True)
@@ -307,6 +307,86 @@ def test_a_second_empty_listing_by_mistake_claims_nothing(
     run = reading.run()
     assert run is not None and run.new == 120
     assert_nothing_claimed_unread(reading, platform)
+
+
+def test_new_submissions_of_the_named_subreddits_are_read_and_sifted(
+    reading: Reading, platform: RedditPlatform, clock: Clock
+) -> None:
+    def named(id_: str, at: datetime, text: str, title: str) -> RedditItem:
+        return RedditItem(id_, at, text, title, in_subreddits=True)
+
+    found = [
+        named("aa", NOW - MINUTE, "", "eCitizen is down again"),
+        named("ab", NOW - 2 * MINUTE, "the OTP of eCitizen never comes", "Help"),
+    ]
+    others = [
+        named(f"o{number}", NOW - number * MINUTE, "The Citizen wrote", "Ugali or rice?") for number in range(130)
+    ]
+    platform.publish([*found, *others])
+    platform.fail(*[edited(_nothing, path=SEARCH)] * 9)  # a search that finds none of them
+    run = reading.run()
+    assert run is not None and (run.outcome, run.new, run.dropped) == ("done", 2, 0)
+    assert reading.rows().keys() == {"t3_aa", "t3_ab"}
+    assert reading.rows()["t3_ab"].text == "Help\n\nthe OTP of eCitizen never comes"
+    assert {path for path, _ in platform.requests if path.endswith("/new/")} == {"/r/Kenya+nairobi/new/"}
+    assert reading.coverage("submissions") == [(others[-1].at, NOW)]
+
+    platform.requests.clear()
+    clock.at += HOUR
+    platform.publish([named("ac", clock.at - MINUTE, "", "eCitizen is back")])
+    assert (again := reading.run()) is not None and (again.new, again.gaps) == (1, 0)
+    assert len(asked(platform, "/new")) <= 2
+    assert len(reading.coverage("submissions")) == 1
+
+
+def _nothing(answer: dict) -> dict:
+    answer["data"] |= {"children": [], "after": None}
+    return answer
+
+
+@pytest.mark.parametrize("seconds", [None, 0.0, -2 * 3600.0], ids=["none", "the epoch", "two hours before the floor"])
+@pytest.mark.parametrize("place", [0, 50, 99], ids=["first", "between", "last"])
+@pytest.mark.parametrize("listing", [SEARCH, SUBMISSIONS, COMMENTS])
+def test_an_old_item_on_an_early_page_ends_no_walk(
+    reading: Reading, platform: RedditPlatform, clock: Clock, listing: str, place: int, seconds: float | None
+) -> None:
+    def write(count: int, newest: datetime, seed: int) -> list[RedditItem]:
+        items = (comments if listing == COMMENTS else submissions)(count, newest, 4 * MINUTE, seed)
+        return [replace(item, in_subreddits=listing == SUBMISSIONS) for item in items]
+
+    def age(answer: dict) -> dict:
+        answer["data"]["children"][place]["data"]["created_utc"] = NOW.timestamp() + seconds if seconds else seconds
+        return answer
+
+    if listing == SUBMISSIONS:
+        platform.fail(*[edited(_nothing, path=SEARCH)] * 9)
+    platform.publish(write(120, NOW - 5 * MINUTE, 1))
+    reading.run()
+    clock.at += 20 * HOUR
+    platform.publish(write(250, clock.at - MINUTE, 2))
+    platform.fail(edited(age, path=listing))
+    run = reading.run()
+    assert run is not None and (run.outcome, run.gaps) == ("done", 0)
+    # The one that was dated wrongly is dropped where it has no time, or one that no post can have.
+    assert len(served(platform).keys() - reading.rows().keys()) <= (not seconds)
+
+
+def test_an_old_item_hides_no_gap(reading: Reading, platform: RedditPlatform, clock: Clock) -> None:
+    platform.lists = 250
+    platform.publish(comments(30, NOW - MINUTE))
+    reading.run()
+    clock.at += 50 * HOUR
+    flood = comments(400, clock.at - MINUTE, 2 * MINUTE, seed=1)
+    platform.publish(flood)
+
+    def age(answer: dict) -> dict:
+        answer["data"]["children"][20]["data"]["created_utc"] = 0
+        return answer
+
+    platform.fail(*[edited(age, path=COMMENTS)] * 3)
+    run = reading.run()
+    assert run is not None and (run.outcome, run.gaps) == ("done", 1)
+    assert reading.coverage("comments", gaps=True) == [(NOW, flood[249].at)]
 
 
 def _without(field: str) -> Callable[[dict], dict]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import KEY, NOW
-from platforms import DROPPED, HTML, TRUNCATED, Clock, Fault, Reading, body, edited, status
+from faults import ApplePages, PlayPages
+from platforms import DROPPED, HTML, TRUNCATED, Clock, Fault, Reading, _bytes, body, edited, status
 from store_server import APPLE_APP, PLAY_APP, AppleStore, PlayStore, Review, ReviewStore, reviews
 
 from collector import web
@@ -171,6 +172,33 @@ def test_an_empty_answer_where_reviews_were_listed_before_proves_nothing(
     assert (run.outcome, run.new, reading.coverage(stream(store))[-1][1]) == ("done", 0, NOW)
     run = reading.run()
     assert (run.new, run.gaps, len(reading.coverage(stream(store)))) == (2, 0, 1)
+
+
+@pytest.mark.parametrize("place", [0, 4, 9], ids=["first", "between", "last"])
+@pytest.mark.parametrize("lists", [60, 45], ids=["all are listed", "some are listed no more"])
+def test_an_old_review_on_an_early_page_ends_no_walk_and_hides_no_gap(
+    reading: Reading, store: ReviewStore, clock: Clock, place: int, lists: int
+) -> None:
+    def age(content: bytes) -> bytes:
+        shown = pages.read(content)
+        shown.insert(place, pages.dated(shown[0], 1, NOW - 30 * DAY))
+        return pages.write(content, shown)
+
+    pages = PlayPages() if isinstance(store, PlayStore) else ApplePages()
+    store.publish(reviews(1, NOW - DAY))
+    reading.run()
+    clock.at += 10 * DAY
+    written = reviews(60, clock.at - HOUR, 2 * HOUR, seed=1)
+    store.publish(written)
+    store.most = 10
+    if lists < 60:
+        store.reviews = {each.number: each for each in written[:lists]}
+    store.fail(*[edited(lambda content: age(_bytes(content)))] * 4)
+    run = reading.run()
+    assert run is not None and run.outcome == "done"
+    assert reading.rows().keys() >= {each.id(kind(store)) for each in written[:lists]}
+    gaps = [] if lists == 60 else [(NOW, written[lists - 1].at)]
+    assert reading.coverage(stream(store), gaps=True) == gaps
 
 
 def test_a_first_look_that_was_empty_by_mistake_hides_nothing(

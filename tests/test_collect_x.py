@@ -25,8 +25,10 @@ from platforms import (
     x_id,
     x_posts,
 )
+from sqlalchemy import select
 
 from collector.sources import x
+from data import tables
 from data.settings import load_settings
 
 if TYPE_CHECKING:
@@ -88,14 +90,20 @@ def test_all_pages_are_read_and_the_next_run_asks_only_for_newer(
     platform.requests.clear()
     clock.at += MINUTE
     again = reading.run()
-    assert (again.fetched, again.new, again.cost_usd) == (0, 0, 0)
-    assert asked(platform, "since_id") == [str(max(platform.posts))]
+    assert (again.new, again.duplicate, again.cost_usd) == (0, 5, 0)  # of the last five minutes: X bills them once
+    assert asked(platform, "since_id") == [str(x_id(NOW - 6 * MINUTE))]
 
     clock.at += MINUTE
     platform.publish(x_posts(3, NOW + MINUTE, timedelta(seconds=5), seed=1))
-    assert (newer := reading.run()).new == newer.fetched == 3
-    assert platform.posts_read == 253
+    assert (newer := reading.run()).new == 3
+    assert 3 * 0.005 <= newer.cost_usd <= 3 * (0.005 + 0.010)
     assert_all_stored(reading, platform)
+
+    clock.at += timedelta(minutes=10)
+    reading.run()
+    clock.at += MINUTE
+    last = reading.run()
+    assert (last.fetched, last.cost_usd) == (0, 0)
 
 
 def test_the_whole_reach_is_covered_without_a_gap_though_the_clock_goes_on(
@@ -177,10 +185,12 @@ def test_a_walk_that_was_stopped_goes_on_where_it_was_and_then_reads_what_came_s
     clock.at += timedelta(hours=1)
     platform.publish(x_posts(7, clock.at - MINUTE, seed=1))
     run = reading.run()
-    assert (run.outcome, run.new, run.duplicate) == ("done", 257, 0)
-    assert asked(platform, "until_id")[0] == str(sorted(x_posts(450, NOW - MINUTE), key=lambda post: -post.id)[199].id)
+    # Two posts below where it goes on, and five minutes below where the next one ends, are read again.
+    assert (run.outcome, run.new, run.duplicate) == ("done", 257, 2 + 5)
+    assert asked(platform, "until_id")[0] == str(x_posts(450, NOW - MINUTE)[197].id)
     assert_all_stored(reading, platform)
-    assert platform.posts_read == 457
+    assert platform.posts_read == 457 + 2 + 5
+    assert run.cost_usd == pytest.approx(257 * 0.005 + len(set(asked(platform, "next_token"))) * 5 * 0.010, abs=0.1)
     (covered,) = reading.coverage("search")
     assert covered[0] < min(served(platform).values())
     assert clock.at - covered[1] < MINUTE
@@ -197,7 +207,7 @@ def test_a_stopped_walk_whose_rest_is_out_of_reach_leaves_a_gap_for_that_rest_al
     run = reading.run()
     assert (run.outcome, run.new) == ("done", 20)
     ((_, to_at),) = reading.coverage("search", gaps=True)
-    assert to_at <= oldest_read
+    assert to_at <= oldest_read + 2 * timedelta(minutes=30)  # two posts below where a walk goes on say nothing
     reading.assert_nothing_claimed_unread("search", served(platform))
     assert (reading.run().outcome, reading.run().gaps) == ("done", 0)
 
@@ -301,7 +311,7 @@ def test_an_id_that_no_post_can_have_does_not_lead_the_cursor_astray(
     clock.at += MINUTE
     platform.publish(x_posts(5, NOW, timedelta(seconds=5), seed=1))
     assert (run := reading.run()).outcome == "done"
-    assert run.fetched == 5
+    assert (run.new, run.duplicate) == (5, 5)
     assert served(platform).keys() <= reading.rows().keys()
 
 
@@ -374,6 +384,90 @@ def test_a_post_that_the_search_finds_late_is_read_by_the_next_run(
     clock.at += MINUTE
     platform.publish([XPost(x_id(NOW - timedelta(seconds=9)), "eCitizen?")])
     assert reading.run().new == 1
+    assert_all_stored(reading, platform)
+
+
+@pytest.mark.parametrize("late", [40, 4 * 60], ids=["40 s", "4 minutes"])
+def test_a_post_that_the_search_finds_minutes_late_is_read_though_newer_ones_were_read_before(
+    reading: Reading, platform: XPlatform, clock: Clock, late: int
+) -> None:
+    slow = XPost(x_id(NOW - timedelta(seconds=35)), "eCitizen, slow to be found")
+    platform.most = 5
+    platform.publish(x_posts(24, NOW - timedelta(seconds=20), timedelta(seconds=2)))
+    for second in range(0, 600, 20):
+        if second >= late - 35:
+            platform.publish([slow])
+        reading.run()
+        clock.at += timedelta(seconds=20)
+    assert_all_stored(reading, platform)
+    assert platform.billed_posts.total() == 25
+    assert len(reading.coverage("search")) == 1
+
+
+def test_what_is_read_again_is_counted_once_a_day_as_x_bills_it(
+    reading: Reading, platform: XPlatform, clock: Clock
+) -> None:
+    clock.at = datetime(2026, 3, 6, 23, 0, tzinfo=UTC)
+    while clock.at < datetime(2026, 3, 7, 1, 0, tzinfo=UTC):
+        clock.at += 2 * MINUTE
+        platform.publish(x_posts(3, clock.at - timedelta(seconds=20), timedelta(seconds=40), seed=clock.at.minute))
+        assert reading.run().outcome == "done"
+    assert_all_stored(reading, platform)
+    assert platform.posts_read > 2 * len(platform.posts)
+    with reading.store.engine.connect() as connection:
+        rows = connection.execute(select(tables.spending)).all()
+    assert {row.day: row.posts for row in rows} == dict(platform.billed_posts)
+    for row in rows:
+        assert platform.billed_usd[row.day] <= row.cost_usd + 1e-6
+
+
+def old_post(platform: XPlatform, place: int, which: int) -> Fault:
+    """A page on which a post from far below stands."""
+    old = sorted(platform.posts.values(), key=lambda each: -each.id)[which]
+    shown = {"id": str(old.id), "text": old.text, "author_id": old.author_id}
+    return edited(lambda answer: answer["data"].insert(place, shown) or answer)
+
+
+@pytest.mark.parametrize("stop_after", [None, 1, 2], ids=["in one run", "cut off after it", "cut off a page later"])
+@pytest.mark.parametrize("place", [0, 40, 100], ids=["first", "between", "last"])
+def test_an_old_post_on_an_early_page_leads_past_nothing(
+    reading: Reading, platform: XPlatform, clock: Clock, stop_after: int | None, place: int
+) -> None:
+    reading.run()
+    clock.at += timedelta(hours=10)
+    platform.publish(x_posts(500, clock.at - MINUTE))
+    platform.fail(old_post(platform, place, 450), old_post(platform, place, 480))
+    if stop_after:
+        assert reading.run(stop_after=stop_after) is None
+        reading.assert_nothing_claimed_unread("search", served(platform))
+        platform.forget_tokens()
+    run = reading.run()
+    assert (run.outcome, run.gaps, reading.waits) == ("done", 0, [])
+    assert_all_stored(reading, platform)
+    assert len(reading.coverage("search")) == 1
+
+
+def test_a_token_that_is_stale_in_the_middle_of_a_run_is_left_out(reading: Reading, platform: XPlatform) -> None:
+    platform.publish(x_posts(350, NOW - MINUTE))
+    pages = 0
+
+    def forget(_line: str) -> None:
+        nonlocal pages
+        pages += 1
+        if pages == 2:
+            platform.forget_tokens()
+
+    run = reading.run(report=forget)
+    assert (run.outcome, run.duplicate, reading.waits) == ("done", 2, [])
+    assert_all_stored(reading, platform)
+
+
+@pytest.mark.parametrize("left", [0, 2], ids=["nothing below", "two posts below"])
+def test_a_walk_that_was_cut_off_before_its_last_page_ends(reading: Reading, platform: XPlatform, left: int) -> None:
+    platform.publish(x_posts(100 + left, NOW - MINUTE))
+    assert reading.run(stop_after=1) is None or not left
+    run = reading.run()
+    assert (run.outcome, reading.waits) == ("done", [])
     assert_all_stored(reading, platform)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import feedparser
 
+from collector.listings import came_to
 from collector.markup import plain_text
 from collector.page import Page, Question, Refused, TemporaryFailure
 from collector.terms import matcher
@@ -102,7 +103,8 @@ class Feed:
             if header in response.headers:
                 cursor[kept] = response.headers[header]
         if floor is None:
-            return Page(found, [Span(dated[-1][0], now)], cursor)
+            listed_at = [at for item in items if (at := published(item)) is not None and at <= now]
+            return Page(found, [Span(came_to(listed_at), now)], cursor)
         listed = {id_ for _, id_ in dated}
         newer = [at for at, _ in dated if at > floor]
         if not newer or listed & set(state.get("marks", ())):

@@ -1,4 +1,4 @@
-"""Reddit through praw: a search over all of Reddit, and the comments of the named subreddits that mention a term."""
+"""Reddit through praw: a search over all of Reddit, and what mentions a term in the named subreddits: submissions and comments."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import praw
 import prawcore
 
+from collector.listings import WITNESSES, came_to, is_below
 from collector.page import Page, Question, RateLimited, Refused, TemporaryFailure
 from collector.terms import as_phrase, distinct, matcher
 from collector.web import open_session
@@ -35,9 +36,9 @@ GONE = ("[deleted]", "[removed]")  # no set: what an item holds in place of a te
 
 
 def open_streams(settings: Settings) -> list[Stream]:
-    """The search and the comments. Raises InputError where no credentials are set."""
+    """The search, and both kinds of items of the subreddits. Raises InputError where no credentials are set."""
     reddit = _open_client(settings)
-    return [Listing(reddit, "search", settings), Listing(reddit, "comments", settings)]
+    return [Listing(reddit, name, settings) for name in ("search", "submissions", "comments")]
 
 
 def open_check(settings: Settings) -> Check:
@@ -73,6 +74,7 @@ def questions(settings: Settings) -> list[Question]:
     query = compile_query(settings.terms, settings.exclusions)
     return [
         Question("search", f"r/all/search, newest first, {len(query)} of {QUERY_CHARACTERS} characters: {query}"),
+        Question("submissions", f"r/{'+'.join(settings.subreddits)}/new, newest first", sifts=True),
         Question("comments", f"r/{'+'.join(settings.subreddits)}/comments, newest first", sifts=True),
     ]
 
@@ -116,8 +118,9 @@ class Listing:
         items, after = self._request(state.get("after"))
 
         times = [moment for item in items if (moment := _created(item)) is not None]
-        seen_to = datetime.fromisoformat(state["oldest"]) if "oldest" in state else top
-        oldest = min([*times, seen_to])
+        oldest = min(came_to(times), top) if times else datetime.fromisoformat(state.get("oldest") or top.isoformat())
+        before = list(map(datetime.fromisoformat, state.get("last", [])))
+        last = [*before, *times][-WITNESSES:]
         found = [record(item, escaped=False) for item in items if self._is_wanted(item)]
         if after is not None and (after == state.get("after") or not items):
             raise TemporaryFailure("reddit gave the same page twice, or an empty one that is not the last")
@@ -129,16 +132,16 @@ class Listing:
         # Where nothing was listed until now, that may have been a mistake, and all is read. Else one page below the floor is
         # enough: a busy listing has more in an hour than is worth asking for at every run.
         whole = state.get("whole", not state.get("listed", False))
-        has_read = floor is not None and not whole and (seen_to <= floor or oldest <= floor - OVERLAP)
+        has_read = floor is not None and not whole and (is_below(before, floor) or is_below(last, floor - OVERLAP))
         if after is not None and not has_read:
             following = {"top": top.isoformat(), "after": after, "oldest": oldest.isoformat(), "listed": listed}
-            following["whole"] = whole
+            following |= {"last": [at.isoformat() for at in last], "whole": whole}
             following |= {"floor": floor.isoformat()} if floor else {}
             return Page(found, [], None, following)  # what a walk looked at is known at its end
         cursor = {"floor": top.isoformat(), "listed": listed}
         if floor is None:
             return Page(found, [Span(oldest, top)], cursor)
-        if oldest <= floor or "after" not in state:  # a listing of one page holds all there is
+        if has_read or oldest <= floor or "after" not in state:  # a listing of one page holds all there is
             return Page(found, [Span(min(floor, top), top)], cursor)
         gap = Span(floor, oldest, "further back than the 1,000 newest that Reddit lists")
         return Page(found, [Span(oldest, top), gap], cursor)
@@ -146,6 +149,8 @@ class Listing:
     def _is_wanted(self, item: Mapping[str, Any]) -> bool:
         if self.name == "search":
             return not self._excludes(f"{item.get('title') or ''}\n{item.get('selftext') or ''}")
+        if self.name == "submissions":
+            return self._matches(f"{item.get('title') or ''}\n{item.get('selftext') or ''}")
         return self._matches(str(item.get("body") or ""))
 
     def _request(self, after: str | None) -> tuple[list[dict[str, Any]], str | None]:
@@ -156,7 +161,7 @@ class Listing:
             path = "r/all/search/"
             params |= {"q": self._query, "sort": "new", "t": "all", "syntax": "lucene", "restrict_sr": "False"}
         else:
-            path = f"r/{self._subreddits}/comments/"
+            path = f"r/{self._subreddits}/{'new' if self.name == 'submissions' else 'comments'}/"
         return _listing(self._reddit, path, params)
 
 

@@ -10,6 +10,7 @@ import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from collector.listings import WITNESSES, came_to, is_below
 from collector.page import Page, Question, RateLimited, TemporaryFailure
 from collector.web import ask, open_session
 from data.errors import InputError, RecordError
@@ -87,20 +88,22 @@ class _Listing:
         if not times and "after" not in state and floor is not None and "empty" not in state:
             return Page(found, [], None, state | {"empty": True})  # twice, before the time since then counts as read
 
-        seen_to = min([*times, datetime.fromisoformat(state["seen_to"]) if "seen_to" in state else top])
+        seen_to = min(came_to(times), top) if times else datetime.fromisoformat(state.get("seen_to") or top.isoformat())
+        last = [*state.get("last", []), *times][-WITNESSES:]
         # Where nothing was listed until now, that may have been a mistake.
         read_to = max(floor - OVERLAP, top - REACH) if floor is not None and listed_before else top - REACH
         pages = state.get("pages", 0) + 1
-        if after is not None and seen_to > read_to and pages < MAX_PAGES:
+        has_read = is_below(last, read_to)
+        if after is not None and not has_read and pages < MAX_PAGES:
             walk = state | {"top": top.isoformat(), "after": after, "seen_to": seen_to.isoformat(), "pages": pages}
-            walk |= {"listed_now": listed_now, "ids": state.get("ids", set()) | ids}
+            walk |= {"last": last, "listed_now": listed_now, "ids": state.get("ids", set()) | ids}
             return Page(found, [], None, walk)
         cursor = {"floor": top.isoformat(), "listed": listed_before or listed_now}
         looked_from = max(seen_to, top - REACH)
         if floor is None:
             return Page(found, [Span(looked_from, top)], cursor)
         # Where nothing was listed before, one page holds all there is; of more, the answer without any was a mistake.
-        if looked_from <= floor or (not listed_before and pages - (not times) < 2):
+        if has_read or looked_from <= floor or (not listed_before and pages - (not times) < 2):
             return Page(found, [Span(floor, top)], cursor)
         gap = Span(floor, looked_from, "further back than the newest reviews that the store lists")
         return Page(found, [Span(looked_from, top), gap], cursor)

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from collector.budget import limited
-from collector.page import Page, Question, Refused, TemporaryFailure
-from collector.sources.x_api import LAG, RECENT, RECENT_COUNTS, Api, id_time, is_id, x_time
+from collector.page import Page, Question, Refused
+from collector.sources.x_api import LAG, RECENT, RECENT_COUNTS, SETTLED_AFTER, Api, id_time, is_id, x_time
 from collector.terms import as_phrase, distinct
 from data.errors import InputError, RecordError
 from data.spending import USD_PER_RECENT_COUNTS, Limits, x_limits
@@ -84,11 +84,11 @@ def _written(term: str) -> str:
 
 
 class Search:
-    """Recent search, newest first, from where the last walk began.
+    """Recent search, newest first, down to some minutes before the last walk began, since X finds a post late.
 
-    The kept cursor is `{"since_id", "floor", "top", "newest_id", "until_id", "next_token", "counted_to"}`: since_id and
-    floor are where the walk ends, top and newest_id where it began, until_id how far it has come. Between walks only
-    since_id and floor; counted_to is there while posts are only counted.
+    The kept cursor is `{"since_id", "floor", "top", "newest_id", "until_id", "read", "counted_to"}`: since_id and floor are
+    where the walk ends, top and newest_id where the next one will, until_id how far it has come, `read` what was paid and
+    may come again. Between walks only since_id, floor and read; counted_to is there while posts are only counted.
     """
 
     source = NAME
@@ -113,58 +113,44 @@ class Search:
         if self._first_floor is None or self._first_floor < reach:
             self._first_floor = reach + SLACK
         floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else self._first_floor
+        is_lost = looked_to <= reach
         if floor < reach:
             lost_to = min(reach + SLACK, looked_to)
             spans.append(Span(floor, lost_to, "older than the 7 days that X's recent search reaches back"))
             floor = lost_to
+            is_lost |= floor >= looked_to
         walk["floor"] = floor.isoformat()
-        if floor >= looked_to:  # cut off so long ago that nothing of this walk can still be read
-            cursor = self._rest(walk, top)
+        if is_lost:  # cut off so long ago that nothing of this walk can still be read
+            cursor = rest(walk, top)
             return Page([], spans, cursor, _following(cursor, top, now), requests=0)
 
-        params: dict[str, Any] = {"query": self._query}
+        bounds: dict[str, Any] = {"query": self._query}
         since_id = walk.get("since_id")
         if since_id and id_time(since_id) > reach:
-            params["since_id"] = since_id
+            bounds["since_id"] = since_id
         else:
-            params["start_time"] = x_time(floor)
-        params |= {name: walk[name] for name in ("until_id", "next_token") if name in walk}
-        answer = self._api.read_posts(RECENT, params, MOST_POSTS, self.budget)
+            bounds["start_time"] = x_time(max(floor - SETTLED_AFTER, reach))
+        settled_to = top - SETTLED_AFTER
+        answer = self._api.read_down(RECENT, bounds, {}, MOST_POSTS, walk, settled_to, self.budget)
         if answer is None:
             return self._count(self.budget, walk, floor, now, spans)
 
         walk["top"] = top.isoformat()
         walk.pop("counted_to", None)
         found = list(records(answer.body))
-        # A post newer than `top` may be there before an older one is: the next walk asks for it again.
-        settled = [version for version in answer.versions if id_time(version) <= top]
+        # A newer post may be there before an older one is: the next walk asks for it again.
+        settled = [version for version in answer.versions if id_time(version) <= settled_to]
         if settled:
             walk["newest_id"] = str(max(*settled, int(walk.get("newest_id", 0))))
-        oldest = min(answer.versions, default=None)
-        if oldest is not None and oldest >= int(walk.get("until_id", oldest + 1)):
-            # Wherever its token leads, what was asked for has not been read.
-            raise TemporaryFailure("x gave a page that was read before")
         if not answer.next_token:
-            spans.append(Span(floor, looked_to))
-            cursor = self._rest(walk, top)
+            if floor < looked_to:  # or the walk is in what it reads again
+                spans.append(Span(floor, looked_to))
+            cursor = rest(walk, top)
             return Page(found, spans, cursor, _following(cursor, top, now), answer.cost_usd)
-        if oldest is not None:
-            walk["until_id"] = str(oldest)
-            walk.pop("next_token", None)
-            looked_from = max(floor, id_time(oldest))
-            if looked_from < looked_to:
-                spans.append(Span(looked_from, looked_to))
-        elif walk.get("next_token") == answer.next_token:
-            raise TemporaryFailure("x gave the same page twice and no way on")
-        else:  # an empty page that is not the last: X's token is the only way on
-            walk["next_token"] = answer.next_token
-        return Page(found, spans, walk, walk, answer.cost_usd)
-
-    @staticmethod
-    def _rest(walk: dict[str, Any], top: datetime) -> dict[str, Any]:
-        """The cursor between two walks."""
-        since_id = walk.get("newest_id") or walk.get("since_id")
-        return {"floor": top.isoformat()} | ({"since_id": since_id} if since_id else {})
+        looked_from = max(floor, _reached(walk, top))
+        if looked_from < looked_to:
+            spans.append(Span(looked_from, looked_to))
+        return Page(found, spans, lasting(walk), walk, answer.cost_usd)
 
     def _count(self, budget: Budget, walk: dict[str, Any], floor: datetime, now: datetime, spans: list[Span]) -> Page:
         """The budget does not hold another page: how many posts there were since the unread ones begin, by the minute."""
@@ -191,6 +177,24 @@ class Search:
             requests=requests,
             limited=limited(budget.standing()) + refused,
         )
+
+
+def lasting(walk: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a walk is kept in the store: a token is stale in another run."""
+    return {name: value for name, value in walk.items() if name != "page"}
+
+
+def rest(walk: Mapping[str, Any], top: datetime) -> dict[str, Any]:
+    """The cursor between two walks: all is read up to `top`, but for what X finds late."""
+    cursor: dict[str, Any] = {"floor": top.isoformat()}
+    since_id = walk.get("newest_id") or walk.get("since_id")
+    if since_id:
+        cursor["since_id"] = since_id
+    read = walk.get("read", {"ids": ()})
+    ids = [id_ for id_ in read["ids"] if id_time(id_) > top - SETTLED_AFTER]
+    if ids:
+        cursor["read"] = read | {"ids": ids, "below": []}
+    return cursor
 
 
 def _reached(walk: Mapping[str, Any], top: datetime) -> datetime:

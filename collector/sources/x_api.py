@@ -17,6 +17,8 @@ from data.spending import LEAST_POSTS, USD_PER_POST, USD_PER_USER
 from data.store import Count
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from collector.budget import Budget, Reservation
 
 API = "https://api.twitter.com"  # hard-coded in tweepy
@@ -36,8 +38,16 @@ FIELDS = {  # the parameter, and what to ask for: X renames tweets to posts
     "tweet.fields": "created_at,author_id,lang,referenced_tweets,note_tweet,edit_history_tweet_ids",
     "post.fields": "created_at,author_id,lang,referenced_posts,note_post",  # the history of edits comes unasked
 }
-LAG = timedelta(seconds=15)  # so late a post is found, at most; X answers 400 to a time less than 10 s before now
+LAG = timedelta(seconds=15)  # the newest time that is asked for; X answers 400 to one less than 10 s before now
+SETTLED_AFTER = timedelta(minutes=5)  # so late a post is found, at most: what is newer is asked for again
+# So many of the lowest ids of a page say how far a walk has come: a single post can stand where it does not belong.
+WITNESSES = 3
+_MOST_READ = 2_000  # ids that are kept of what may come again; of more, the rest is counted twice
 _SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
+
+
+class StaleToken(SourceError):
+    """X does not take the token of the next page, or something else of the request."""
 
 
 class AnswerLost(TemporaryFailure):
@@ -46,10 +56,14 @@ class AnswerLost(TemporaryFailure):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One page of posts as X gave it; `versions` are their own ids, of which an edited post has a new one."""
+    """One page of posts as X gave it; `versions` are their own ids, of which an edited post has a new one.
+
+    `day`: the budget day on which it is counted.
+    """
 
     body: dict[str, Any]
     cost_usd: float
+    day: str
     versions: list[int] = field(default_factory=list)
     next_token: str | None = None
 
@@ -73,8 +87,74 @@ class Api:
         self._lost: _Lost | None = None
         self.fields = "tweet.fields"
 
-    def read_posts(self, route: str, params: dict[str, Any], most: int, budget: Budget) -> Answer | None:
-        """A page of `most` posts, or fewer where the budget ends before; None where it does not hold the smallest page."""
+    def read_down(
+        self,
+        route: str,
+        bounds: dict[str, Any],
+        newest: dict[str, Any],
+        most: int,
+        walk: dict[str, Any],
+        since: datetime,
+        budget: Budget,
+    ) -> Answer | None:
+        """The next page of a walk, newest first, of which `walk` says where it is, and which is moved on there.
+
+        From page to page X's token leads. `until_id` is where another process goes on, where the token may be stale: a few
+        posts that were read are below it, so that one that stands where it does not belong leads past nothing. `bounds` are
+        the parameters that hold for the whole walk, `newest` those where it begins. What was read `since`, and below
+        until_id, stands in `read`, since it comes again: X bills it once a day. `page` is for the same process alone.
+
+        None where the budget does not hold the smallest page.
+        """
+        page, read = walk.pop("page", None), walk.get("read", {"day": "", "ids": [], "below": []})
+        asked = bounds | ({"until_id": walk["until_id"]} if "until_id" in walk else newest)
+        paid = read["day"], {*read["ids"], *read["below"]}
+        answer = None
+        if page is not None and page["bounds"] == bounds:
+            try:
+                params = page["asked"] | {"next_token": page["token"]}
+                answer = self.read_posts(route, params, most, budget, paid)
+                if answer is None:
+                    return None
+                asked = page["asked"]
+            except StaleToken:
+                page = None
+        else:
+            page = None
+        if answer is None:
+            answer = self.read_posts(route, asked, most, budget, paid)
+        if answer is None:
+            return None
+
+        ids = set(answer.versions)
+        unasked = {id_ for id_ in ids if "until_id" in asked and id_ >= int(asked["until_id"])}
+        known = unasked | ids & (page["given"] if page else set())
+        if known and ids <= known | set([] if page else read["below"]):
+            # Wherever its token leads, what was asked for has not been read.
+            raise TemporaryFailure("x gave a page that was read before")
+        if answer.next_token and not ids and page and page["token"] == answer.next_token:
+            raise TemporaryFailure("x gave the same page twice and no way on")
+        lowest = sorted(ids - known)
+        if len(lowest) >= WITNESSES:
+            walk["until_id"] = str(min(lowest[WITNESSES - 1], int(walk.get("until_id", lowest[-1]))))
+        if answer.next_token:
+            given = (page["given"] if page else set()) | ids
+            walk["page"] = {"bounds": bounds, "asked": asked, "token": answer.next_token, "given": given}
+        remember(walk, answer.day, ids, since)
+        return answer
+
+    def read_posts(
+        self,
+        route: str,
+        params: dict[str, Any],
+        most: int,
+        budget: Budget,
+        paid: tuple[str, Collection[int]] = ("", ()),
+    ) -> Answer | None:
+        """A page of `most` posts, or fewer where the budget ends before; None where it does not hold the smallest page.
+
+        `paid`: the ids that were counted on a day, and are not counted again on it.
+        """
         lost, self._lost = self._lost, None
         if lost and (lost.route, lost.params) == (route, params) and budget.holds(lost.reservation):
             held: Reservation | None = lost.reservation  # for the same posts, which X bills once a day
@@ -94,13 +174,15 @@ class Api:
             else:
                 budget.settle(held, 0, 0.0)
             raise
-        posts, cost = price(body)
+        # At midnight it is not known on which day X bills it.
+        is_same_day = paid[0] == held.day and budget.holds(held)
+        posts, cost = price(body, paid[1] if is_same_day else ())
         data = body.get("data") or []
-        versions = [int(item["id"]) for item in data if isinstance(item, dict) and is_id(item.get("id"))]
+        found = versions(data)
         # Each post written since then may have pushed one of the lost answer off this full page.
-        unseen = sum(id_time(version) > lost.at - LAG for version in versions) if lost and posts >= held.posts else 0
+        unseen = sum(id_time(version) > lost.at - LAG for version in found) if lost and len(data) >= held.posts else 0
         budget.settle(held, posts + unseen, cost + unseen * (USD_PER_POST + USD_PER_USER))
-        return Answer(body, cost, versions, (body.get("meta") or {}).get("next_token"))
+        return Answer(body, cost, held.day, found, (body.get("meta") or {}).get("next_token"))
 
     def count_posts(
         self, route: str, params: dict[str, Any], usd: float, budget: Budget
@@ -161,10 +243,8 @@ class Api:
             self.fields = "post.fields"
             kept = {name: value for name, value in params.items() if name != "tweet.fields"}
             return self.ask(method, route, kept | {self.fields: FIELDS[self.fields]}, json)
-        if "next_token" in params and route in {RECENT, ALL}:  # stale since the run that got it; until_id leads on
-            return self.ask(
-                method, route, {name: value for name, value in params.items() if name != "next_token"}, json
-            )
+        if "next_token" in params and route in {RECENT, ALL}:
+            raise StaleToken("x does not take the token of the next page (400)")
         raise Refused(f"x does not take the query of {_NAMES[route]} (400): shorten or correct `terms` in tracker.toml")
 
 
@@ -201,13 +281,37 @@ def failure(status: int, headers: Any, name: str) -> SourceError:
     return TemporaryFailure(f"x is failing ({status})" if status >= 500 else f"x answered {status}")
 
 
-def price(answer: dict[str, Any]) -> tuple[int, float]:
-    """How many posts an answer holds, and what they and their authors cost at most."""
+def price(answer: dict[str, Any], paid: Collection[int] = ()) -> tuple[int, float]:
+    """How many posts an answer holds, and what they and their authors cost at most; those that are `paid` do not count."""
     data = answer.get("data") or []
-    posts = len(data) if isinstance(data, list) else 1
+    items = data if isinstance(data, list) else [data]
+    again = [each for each in items if any(version in paid for version in versions([each]))]
+    authors = [each.get("author_id") for each in again]  # who came with a post that was paid
     includes = answer.get("includes")
     users = includes.get("users") if isinstance(includes, dict) else None
-    return posts, USD_PER_POST * posts + USD_PER_USER * len(users if isinstance(users, list) else [])
+    new_users = [
+        user
+        for user in (users if isinstance(users, list) else [])
+        if not isinstance(user, dict) or user.get("id") not in authors
+    ]
+    posts = len(items) - len(again)
+    return posts, USD_PER_POST * posts + USD_PER_USER * len(new_users)
+
+
+def remember(walk: dict[str, Any], day: str, ids: Collection[int], since: datetime) -> None:
+    """These were counted on a day. Kept is what may come again: what is newer than `since`, or below `until_id`."""
+    read = walk.get("read", {})
+    if read.get("day") != day:
+        read = {}
+    recent = {*read.get("ids", ()), *(id_ for id_ in ids if id_time(id_) > since)}
+    until_id = int(walk.get("until_id", 0))
+    below = {id_ for id_ in (*read.get("below", ()), *ids) if id_ < until_id}
+    walk["read"] = {"day": day, "ids": sorted(recent)[-_MOST_READ:], "below": sorted(below)[-_MOST_READ:]}
+
+
+def versions(posts: Iterable[Any]) -> list[int]:
+    """The ids of posts, of those that have one."""
+    return [int(each["id"]) for each in posts if isinstance(each, dict) and is_id(each.get("id"))]
 
 
 def id_time(identifier: str | int) -> datetime:

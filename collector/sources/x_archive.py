@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from collector.budget import spent_until
-from collector.page import Page, TemporaryFailure
-from collector.sources.x import NAME, bearer_token, compile_query, records
-from collector.sources.x_api import ALL, ALL_COUNTS, LAG, Api, id_time, x_time
+from collector.page import Page
+from collector.sources.x import NAME, bearer_token, compile_query, lasting, records
+from collector.sources.x_api import ALL, ALL_COUNTS, SETTLED_AFTER, Api, id_time, x_time
 from data.errors import InputError
 from data.spending import USD_PER_ALL_COUNTS, USD_PER_POST, USD_PER_USER, x_limits
 from data.store import Span
@@ -42,7 +42,7 @@ def check_stretch(from_at: datetime, to_at: datetime, now: datetime) -> Stretch:
         raise InputError("--archive: the second time must be after the first")
     if from_at < EARLIEST:
         raise InputError(f"--archive: X's archive begins on {EARLIEST:%Y-%m-%d}")
-    if to_at > now - LAG:
+    if to_at > now - SETTLED_AFTER:
         raise InputError("--archive: the stretch must be over; what comes now is read by `tracker collect x`")
     return Stretch(from_at, to_at)
 
@@ -88,7 +88,7 @@ class Quote:
 
 
 class Archive:
-    """The posts of the stretch. The kept cursor is `{"query", "until_id", "next_token"}` on the way, `{"query", "done"}` at its end."""
+    """The posts of the stretch. The kept cursor is `{"query", "until_id", "read"}` on the way, `{"query", "done"}` at its end."""
 
     source = NAME
     pays = NAME
@@ -112,31 +112,19 @@ class Archive:
         walk = self.kept(state)
         if walk.get("done"):
             return Page([], requests=0)
-        params = {"query": self._query, "start_time": x_time(self._stretch.from_at)}
-        if "until_id" in walk:
-            params["until_id"] = walk["until_id"]
-        else:
-            params["end_time"] = x_time(self._stretch.to_at)
-        if "next_token" in walk:
-            params["next_token"] = walk["next_token"]
-        answer = self._api.read_posts(ALL, params, MOST_POSTS, self.budget)
+        looked_to = self._reached(walk)
+        bounds = {"query": self._query, "start_time": x_time(self._stretch.from_at)}
+        newest = {"end_time": x_time(self._stretch.to_at)}
+        answer = self._api.read_down(ALL, bounds, newest, MOST_POSTS, walk, self._stretch.to_at, self.budget)
         if answer is None:
             return Page([], requests=0, limited=spent_until(self.budget.standing()))
         found = list(records(answer.body))
-        looked_to = min(self._stretch.to_at, id_time(walk["until_id"])) if "until_id" in walk else self._stretch.to_at
         if not answer.next_token:
             done = {"query": self._query, "done": True}
             return Page(found, [Span(self._stretch.from_at, looked_to)], done, None, answer.cost_usd)
-        spans = []
-        oldest = min(answer.versions, default=None)
-        if oldest is not None and oldest < int(walk.get("until_id", oldest + 1)):
-            walk["until_id"] = str(oldest)
-            walk.pop("next_token", None)
-            looked_from = max(self._stretch.from_at, id_time(oldest))
-            if looked_from < looked_to:
-                spans.append(Span(looked_from, looked_to))
-        elif walk.get("next_token") == answer.next_token:
-            raise TemporaryFailure("x gave the same page twice and no way on")
-        else:
-            walk["next_token"] = answer.next_token
-        return Page(found, spans, walk, walk, answer.cost_usd)
+        looked_from = max(self._stretch.from_at, self._reached(walk))
+        spans = [Span(looked_from, looked_to)] if looked_from < looked_to else []
+        return Page(found, spans, lasting(walk), walk, answer.cost_usd)
+
+    def _reached(self, walk: dict[str, Any]) -> datetime:
+        return min(self._stretch.to_at, id_time(walk["until_id"])) if "until_id" in walk else self._stretch.to_at

@@ -1,7 +1,8 @@
 """X's filtered stream: posts within seconds, and by search whatever the stream left out.
 
 The stream and the search are two ways to read the same thing, so they share one cursor: that of `search`. After each
-connection the search reads from the cursor to after the moment of connecting; from then on the stream moves the cursor.
+connection the search reads from the cursor to after the moment of connecting; from then on the stream moves the cursor. A post
+can come minutes late: in the stream it comes then, and the search begins so much before the cursor.
 """
 
 from __future__ import annotations
@@ -16,8 +17,20 @@ import structlog
 import tweepy
 
 from collector.page import Page, RateLimited, Refused, SourceError, TemporaryFailure
-from collector.sources.x import NAME, bearer_token, compile_query, open_search, records
-from collector.sources.x_api import API, FIELDS, LAG, RULES, Api, Gateway, failure, price
+from collector.sources.x import NAME, bearer_token, compile_query, open_search, records, rest
+from collector.sources.x_api import (
+    API,
+    FIELDS,
+    LAG,
+    RULES,
+    SETTLED_AFTER,
+    Api,
+    Gateway,
+    failure,
+    price,
+    remember,
+    versions,
+)
 from data.spending import LEAST_POSTS, USD_PER_POST, USD_PER_USER, x_limits
 from data.store import Span
 
@@ -34,7 +47,6 @@ IN_FLIGHT_POSTS = 250
 AHEAD_POSTS = 100  # that may come until the next reservation
 _AHEAD = IN_FLIGHT_POSTS + LEAST_POSTS, IN_FLIGHT_POSTS + AHEAD_POSTS, USD_PER_POST + USD_PER_USER
 BATCH_SECONDS, BATCH_POSTS = 5, 200
-SETTLED_AFTER = timedelta(seconds=60)  # a post comes that late at most
 ROUND = timedelta(minutes=5)  # then a run is recorded; the connection stays
 # After a connection that broke off the search reads alone for so long, twice as long each time.
 FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=5)
@@ -44,6 +56,7 @@ REST_AFTER_429 = timedelta(seconds=60)  # X's own advice
 @dataclass(slots=True)
 class _Batch:
     records: list[dict[str, Any] | RecordError] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
     posts: int = 0
     usd: float = 0.0
     heard: bool = False
@@ -86,6 +99,9 @@ class FilteredStream:
         self._drained_at = now
         self._heard |= batch.heard
         walk = dict(state or {})
+        assert self._held is not None
+        if batch.versions:
+            remember(walk, self._held.day, batch.versions, now - SETTLED_AFTER - LAG)
         if batch.ended or not self._renew(self.budget, batch):
             self._end(self.budget, batch)
             if batch.ended:
@@ -109,10 +125,10 @@ class FilteredStream:
                 requests=page.requests,
                 limited=page.limited,
             )
-        settled_to = heard_at - SETTLED_AFTER
+        settled_to = heard_at - LAG
         if batch.heard and settled_to > floor:
             self._rest = FIRST_REST
-            spans, walk = [Span(floor, settled_to)], {"floor": settled_to.isoformat()}
+            spans, walk = [Span(floor, settled_to)], rest(walk, settled_to)
             return Page(batch.records, spans, walk, self._unless_round_ends(walk, now), batch.usd, requests=0)
         return Page(batch.records, following=self._unless_round_ends(walk, now), cost_usd=batch.usd, requests=0)
 
@@ -252,6 +268,7 @@ class _Connection(tweepy.StreamingClient):
         batch.posts += posts
         batch.usd += usd
         batch.records += records(value)
+        batch.versions += versions([value["data"]])
 
     def on_connect(self) -> None:
         if self._connected:
