@@ -181,9 +181,6 @@ class RedditPages(Pages):
 class MastodonPages(Pages):
     _URI = re.compile(r"https://([^/]+)/users/[^/]+/statuses/(\w+)")
 
-    def leads_on(self, content: bytes, requests: list[tuple[str, dict[str, str]]]) -> bool:
-        return False  # an old post on an early page still leads its walk astray: to be mended
-
     def read(self, content: bytes) -> list[Any]:
         return list(json.loads(content))
 

@@ -15,6 +15,7 @@ import structlog
 from mastodon import Mastodon
 from mastodon.errors import MastodonAPIError, MastodonRatelimitError
 
+from collector.listings import WITNESSES
 from collector.markup import plain_text
 from collector.page import Page, Question, RateLimited, Refused, TemporaryFailure
 from collector.presence import SiteSilent
@@ -217,9 +218,13 @@ class Timeline:
         listed = None if listed is None else listed + len(written)
         seen_to = datetime.fromisoformat(walk.get("seen_to", top.isoformat()))
         walk["seen_to"] = min(seen_to, written[lowest] or seen_to).isoformat()
-        settled = [id_ for id_, at in written.items() if at is not None and at <= top - self._overlap]
-        if settled:
-            walk["settled"] = max([*settled, *([walk["settled"]] if "settled" in walk else [])], key=_order)
+        # Several in a row, since one that is listed now can say that it is old.
+        newest_first = sorted(written, key=_order, reverse=True)
+        is_old = [at is not None and at <= top - self._overlap for at in map(written.get, newest_first)]
+        ends_at = range(len(is_old) - WITNESSES + 1)
+        settled = next((newest_first[place] for place in ends_at if all(is_old[place : place + WITNESSES])), None)
+        if settled and "settled" not in walk:
+            walk["settled"] = settled
 
         reach = top - self._reach(walk)
         if "anchor" in walk and _order(lowest) <= _order(walk["anchor"]):
