@@ -244,20 +244,26 @@ def test_planned_maintenance_does_not_alarm(store: Store, monkeypatch: pytest.Mo
     assert kinds(store) == []
 
 
-def test_maintenance_announced_in_a_collected_post_does_not_alarm(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("words", "is_planned"),
+    [
+        ("Planned upgrade: eCitizen is off on Thursday 5 March from 9am to 12 noon.", True),
+        ("Claims that eCitizen maintenance is planned for Thursday 5 March from 9am to 12pm are false.", False),
+    ],
+)
+def test_only_maintenance_that_a_collected_post_announces_does_not_alarm(
+    store: Store, monkeypatch: pytest.MonkeyPatch, words: str, is_planned: bool
 ) -> None:
     account: dict[str, Any] = {"handle": "eCitizenKenya", "office": "Directorate of eCitizen", "is_ecitizen": True}
     store.confirm_account("x:123", evidence="https://www.ecitizen.example/", who="desk 2", **account)
-    words = "Planned upgrade: eCitizen is off on Thursday 5 March from 9am to 12 noon."
     store.save_page([Post("x", "notice", nairobi("2026-03-03 12:00"), words, author_id="123")])
-    notice = replace(labels(kind="official"), status="maintenance", scope="statement")
+    notice = replace(labels(kind="official"), status="maintenance", scope="statement", services=[])
     store.save_labels(MODEL, [("x", "notice", notice)])
     fill(store, burst(ONSET, 60, 60))
     walk(store, channel(monkeypatch), ONSET, ONSET + 40 * MINUTE, 10 * MINUTE)
     with store.engine.connect() as connection:
-        assert connection.execute(select(tables.incidents.c.planned)).scalars().all() == [True]
-    assert kinds(store) == []
+        assert connection.execute(select(tables.incidents.c.planned)).scalars().all() == [is_planned]
+    assert (kinds(store) == []) is is_planned
 
 
 def test_a_dismissed_incident_is_silent_from_then_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
