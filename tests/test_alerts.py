@@ -224,6 +224,19 @@ def test_who_spoke_before_the_first_alert_stands_in_it_and_is_not_told_again(
     assert "09:08 EAT" in written(store)[0].message["body"]
 
 
+def test_a_word_before_the_alarm_that_is_learnt_after_it_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, burst(ONSET, 120, 120))
+    desk = channel(monkeypatch)
+    watch = Watch(store.engine, [desk], "https://outages.example.org")
+    watch.step(ONSET + 7 * MINUTE)
+    official(store, "2026-03-05 09:03", "acknowledged")
+    for minute in (9, 30, 60):
+        watch.step(ONSET + minute * MINUTE)
+    assert [key for key in kinds(store) if not key.startswith(("escalated", "boundary"))] == ["opened", "acknowledged"]
+    told = next(row for row in written(store) if row.kind == "acknowledged")
+    assert "09:03 EAT" in told.message["body"]
+
+
 def test_copies_of_one_text_are_told_and_make_nothing_worse(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, burst(ONSET, 60, 60))
     fill(store, [(at, f"copier {who}", "eCitizen is down, repost!") for at, who, _ in burst(ONSET, 60, 600)])
@@ -370,6 +383,18 @@ def test_a_silent_source_is_told_once_for_each_time_it_falls_silent(
     assert len(written(store)) == 2
     walk(store, desk, later + timedelta(hours=30), later + timedelta(hours=30))  # turned off by then
     assert len(written(store)) == 2
+
+
+def test_a_source_that_runs_in_vain_after_a_long_silence_is_told_once_however_long_it_lasts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, back = channel(monkeypatch), END + timedelta(hours=30)
+    store.save_run(run("x", BEGIN, "done"))
+    for hour in range(72):
+        store.save_run(run("x", back + timedelta(hours=hour), "failed"))
+    walk(store, desk, back, back + timedelta(hours=72), timedelta(hours=6))
+    [row] = written(store)
+    assert "x: not looked at since Fri 06 Mar 2026 18:00 EAT" in row.message["body"]
 
 
 def test_a_source_whose_runs_all_fail_is_told_though_it_looks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
