@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, literal, select
 
 from dashboard.detection import ABANDONED
-from dashboard.incidents import COMPLAINTS, Found, find_all, official_words
+from dashboard.incidents import COMPLAINTS, RUMOURS, Found, find_all, official_words
 from dashboard.ladder import STILL_COMING, Complaint, Course, ladder, planned, words_of
 from data import tables
 from data.accounts import listed_accounts
@@ -139,8 +139,11 @@ def _record(
     people = _people(counted)
     usual_posts, usual_people = _usual_per_hour(connection, row.lane, row.started_at)
     minutes = max((row.last_at - row.started_at) / timedelta(minutes=1), 5.0)
-    rise = min(_people_by_bucket(counted) / (usual_people * minutes / 60), MOST_RISE)
-    severity = rise * minutes * people
+    peak = _peak_per_hour(counted)
+    if row.lane == RUMOURS:  # it has no course, and days between a few posts are no minutes of trouble
+        severity = min(peak / usual_people, MOST_RISE) * 60 * peak
+    else:
+        severity = min(_people_by_bucket(counted) / (usual_people * minutes / 60), MOST_RISE) * minutes * people
     announced = planned(row.started_at, words)
     if announced is not None and row.last_at > announced.covers_until + STILL_COMING:
         announced = None  # it goes on after its window
@@ -157,7 +160,7 @@ def _record(
         "posts": len(posts),
         "people": _people(posts),
         "people_counted": people,
-        "peak_per_hour": _peak_per_hour(counted),
+        "peak_per_hour": peak,
         "usual_per_hour": round(usual_posts, 2),
         "severity": round(severity),
         "severity_level": next(name for least, name in SEVERITIES if severity >= least),

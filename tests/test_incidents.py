@@ -433,6 +433,79 @@ def test_labels_that_stall_are_no_calm_and_what_was_labelled_later_counts(both: 
     assert found.state == "quiet"
 
 
+def test_a_backlog_of_labels_hides_no_incident_that_shows_without_it(both: Store) -> None:
+    put_all(both, usual(22))
+    put_all(both, storm(120, 60))
+    waits = storm(144, 60, STORM + timedelta(seconds=7))
+    both.save_page([Post("x", f"w {n}", at, text, author_id=f"w {who}") for n, (at, who, text) in enumerate(waits)])
+    finder = Finder(both.engine)
+    raised = [finder.find(STORM + timedelta(minutes=minute)) for minute in range(5, 65, 5)]
+    assert [len(each) for each in raised[2:]] == [1] * 10
+    [found] = raised[-1]
+    assert (found.state, found.started_at) == ("open", STORM)
+    series = load_series(both.engine, STORM + timedelta(hours=1))
+    assert np.isnan(series.people[-12:]).all() and (series.at_least[-12:] >= 8).all()
+    [still] = Finder(both.engine).find(STORM + timedelta(hours=1))
+    assert still == found
+
+
+def test_reposts_and_officials_that_wait_for_labels_hide_nothing(both: Store) -> None:
+    account: dict[str, Any] = {"handle": "eCitizenKenya", "office": "Directorate of eCitizen", "is_ecitizen": True}
+    both.confirm_account("x:123", evidence="https://www.ecitizen.example/", who="desk 2", **account)
+    posts = [Post("x", f"w {n}", STORM, f"again {n}", author_id=f"w {n}", repost_of="x:1") for n in range(9)]
+    both.save_page([*posts, Post("x", "own", STORM, "we are aware", author_id="123")])
+    series = load_series(both.engine, STORM + timedelta(minutes=10))
+    assert series.waits_from is None and not np.isnan(series.people[-2:]).any()
+
+
+def test_a_rumour_that_nobody_looked_after_is_not_called_over(opened: Callable[..., Store]) -> None:
+    store = opened()
+    store.activate_model(MODEL, "0" * 64)
+    listen(store, "2026-02-19 00:00", "2026-03-02 12:00")
+    begin = nairobi("2026-03-02 10:00")
+    put_all(
+        store,
+        [(begin + n * timedelta(minutes=5), f"r{n}", f"they say {'abcdefgh'[n]}") for n in range(8)],
+        kind="rumour",
+    )
+
+    def states(*moments: str) -> list[str]:
+        return [find_rumours(store.engine, nairobi(moment))[0].state for moment in moments]
+
+    assert states("2026-03-02 20:00", "2026-03-03 12:00", "2026-03-04 12:00") == ["open", "cannot_tell", "cannot_tell"]
+    keep(store.engine, find_rumours(store.engine, NOW), NOW)
+    [record] = records(store.engine, NOW, lane="rumour")
+    assert (record["state"], record["ended_at"]) == ("cannot_tell", None)
+    listen(store, "2026-03-05 00:00", "2026-03-06 20:00")
+    assert states("2026-03-05 12:00", "2026-03-06 12:00") == ["cannot_tell", "quiet"]
+
+
+def test_a_young_store_asks_for_more_people_and_days_that_nobody_looked_at_are_no_calm(
+    opened: Callable[..., Store],
+) -> None:
+    store = opened()
+    store.activate_model(MODEL, "0" * 64)
+    begin = nairobi("2026-03-05 00:00")
+    five = [(begin + n * timedelta(hours=4.5), f"r{n}", f"thing {'abcde'[n]}") for n in range(5)]
+    listen(store, "2026-03-01 00:00", "2026-03-06 00:00")
+    put_all(store, five, kind="rumour")
+    assert find_rumours(store.engine, NOW) == []
+    listen(store, "2026-02-22 00:00", "2026-03-06 00:00")
+    assert len(find_rumours(store.engine, NOW)) == 1
+    before = [(nairobi("2026-03-03 09:00"), f"u{n}", f"other {n}") for n in range(4)]
+    put_all(store, before, kind="rumour")  # four in ten days
+    assert len(find_rumours(store.engine, NOW)) == 1
+
+
+def test_a_handful_of_rumours_in_a_day_is_minor_and_many_in_an_hour_are_not(both: Store) -> None:
+    slow = [(nairobi("2026-03-01 08:00") + n * timedelta(hours=3), f"s{n}", f"slow {'abcdefgh'[n]}") for n in range(8)]
+    fast = [(STORM + n * timedelta(minutes=2), f"f{n}", f"fast {'abcdefghijklmnopqrst'[n]}") for n in range(20)]
+    put_all(both, slow + fast, kind="rumour")
+    replay(both.engine, NOW)
+    found = records(both.engine, NOW, lane="rumour")
+    assert [record["severity_level"] for record in found] == ["minor", "major"]
+
+
 def test_a_clock_that_jumped_ahead_and_back_finds_what_comes(both: Store) -> None:
     put_all(both, usual(15))
     finder = Finder(both.engine)
