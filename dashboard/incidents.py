@@ -272,7 +272,7 @@ def keep(engine: Engine, found: Sequence[Found], now: datetime) -> list[int]:
     """Write down what was found: raise what is new, go on with or end what is known. Returns the ids raised now.
 
     What is found belongs to the known incident whose span it touches, which keeps its id, `started_at` and `raised_at`.
-    `raised_at` of a new one is `now`, when the alarm is really raised. One that is no longer found, since its posts were
+    `raised_at` of a new one is `now`, when the alarm is really raised. What is over goes on only where more came. One that is no longer found, since its posts were
     erased or labelled otherwise, stays as it was raised, and ends.
     """
     table, raised = tables.incidents, []
@@ -288,7 +288,9 @@ def keep(engine: Engine, found: Sequence[Found], now: datetime) -> list[int]:
                 if touching:
                     row = touching[-1]
                     touched.add(row.id)
-                    change = {"last_at": max(row.last_at, each.last_at), "state": each.state}
+                    # Over is over, also for who looks at an earlier time (TRACKER_NOW), unless it went on.
+                    is_over = row.state == "quiet" and each.last_at <= row.last_at
+                    change = {"last_at": max(row.last_at, each.last_at), "state": row.state if is_over else each.state}
                     connection.execute(update(table).where(table.c.id == row.id).values(change))
                     continue
                 new = {

@@ -328,6 +328,7 @@ def test_the_verb_ends_with_status_2_in_one_line_and_writes_nothing(tracker: Tra
         (tmp_path / "missing.csv", out),
         (tmp_path, out),
         (good, tmp_path / "nowhere" / "out.csv"),
+        (good, tmp_path),
     ):
         done = tracker("detect", series, "--output", output)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr

@@ -261,6 +261,34 @@ def test_a_repost_storm_makes_an_incident_no_worse(both: Store) -> None:
     assert record["problems"] == {"lockout": round(60 / 63, 3), "payment": round(3 / 63, 3)}
 
 
+def test_a_word_between_two_incidents_is_credited_to_one(both: Store) -> None:
+    put_all(both, [*usual(23), *storm(60, 60), *storm(60, 60, STORM + timedelta(hours=7))])
+    told = {"at": "2026-03-05T15:10:00+03:00", "office": "Huduma Kenya", "status": "acknowledged", "text": "downtime"}
+    both.add_official([parse_official(told)])
+    replay(both.engine, NOW)
+    first, second = records(both.engine, NOW, brief=True)
+    assert first["minutes_to_acknowledge"] in range(360, 375)
+    assert (second["minutes_to_acknowledge"], second["ladder"]["first_official"]) == (None, None)
+
+
+def test_a_look_from_an_earlier_time_opens_nothing_that_is_over(both: Store) -> None:
+    put_all(both, [*usual(24), *storm()])
+    keep(both.engine, find_all(both.engine, NOW), NOW)
+    before = kept(both)
+    early = STORM + timedelta(hours=3)
+    assert [each.state for each in find_all(both.engine, early)] == ["open"]
+    assert keep(both.engine, find_all(both.engine, early), early) == []
+    assert kept(both) == before and before[0]["state"] == "quiet"
+
+
+def test_words_that_set_an_incident_apart_are_no_function_words(both: Store) -> None:
+    put_all(both, usual(25))
+    put_all(both, [(at, who, f"this is what they have kwa sababu {text}") for at, who, text in storm()])
+    replay(both.engine, NOW)
+    words = set(records(both.engine, NOW)[0]["words"])
+    assert words & {"password", "locked", "sababu"} and not words & {"this", "what", "they", "have", "kwa"}
+
+
 def test_words_that_one_person_repeats_do_not_set_an_incident_apart(both: Store) -> None:
     put_all(both, [*usual(17), *storm()])
     again = [(STORM + timedelta(minutes=n), "one person", f"Wanjiku took it {'abcde'[n] * 3}") for n in range(5)]
@@ -344,6 +372,14 @@ def test_a_rumour_has_its_own_notice_with_the_denial_beside_it(both: Store) -> N
     [record] = records(both.engine, NOW, lane="rumour")
     assert record["people"] == 8
     assert [step["office"] for step in record["denials"]] == ["Auditor-General"]
+    told = {"at": "2026-03-02T11:00:00+03:00", "office": "Huduma Kenya", "text": "payments are slow"}
+    both.add_official([parse_official(told | {"status": status}) for status in ("acknowledged", "resolved")])
+    [record] = records(both.engine, NOW, lane="rumour")
+    assert (
+        record["ladder"]["first_official"] is record["ladder"]["resolved"] is record["minutes_to_acknowledge"] is None
+    )
+    assert (record["grade"], record["grade_ecitizen"], record["spoke_before_alarm"]) == (None, None, None)
+    assert "no grade" in record["grade_reason"] and not record["resolved_too_early"]
 
 
 def test_two_services_on_one_store_raise_an_incident_once(both: Store) -> None:
@@ -407,6 +443,8 @@ def test_the_verb_finds_and_lists_and_an_empty_store_says_so(store: Store, track
     assert tracker("incidents", "confirm", "1", "--who", "desk").returncode == 0
     assert tracker("incidents", "note", "1", "seen", "--who", "desk").returncode == 0
     assert json.loads(tracker("incidents", "--json").stdout)[0]["verdict"] == "confirmed"
+    assert "  verdict: confirmed\n" in (listed := tracker("incidents").stdout)
+    assert " EAT: seen\n" in listed
     assert json.loads(tracker("incidents", "--to", "2026-03-01", "--json").stdout) == []
     assert len(json.loads(tracker("incidents", "--from", "2026-03-05", "--json").stdout)) == 1
     wrong = tracker("incidents", "dismiss", "7", "--who", "desk")
