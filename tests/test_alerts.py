@@ -304,7 +304,7 @@ def test_a_rumour_has_a_notice_of_its_own_with_the_denial(store: Store, monkeypa
     [row] = written(store)
     assert (row.key, row.kind) == ("incident:1:rumour", "rumour")
     assert row.message["title"] == "eCitizen: a rumour spreads (notice 1)"
-    assert row.message["body"].startswith("7 people posting since Thu 05 Mar 2026 09:00 EAT")
+    assert row.message["body"].startswith("9 people posting since Thu 05 Mar 2026 09:00 EAT")
     assert "Denied by eCitizen, Thu 05 Mar 2026 09:20 EAT." in row.message["body"]
 
 
