@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from dashboard.alerts import Watch
 from dashboard.channels import Channel, load_channels
+from dashboard.messages import text as alert_text
 from data import tables
 from data.official import parse_official
 from data.records import Post
@@ -352,6 +353,8 @@ def test_alerts_speak_kiswahili_carry_the_stamps_and_hold_no_post(
     watch.step(ONSET + 20 * MINUTE)
     row = written(store)[0]
     assert row.message["title"] == "[DEMO] [REPLAY] eCitizen: tukio 1 limeanza (kubwa)"
+    assert alert_text("sw", "title_unacknowledged", id=1, hours=1).endswith("baada ya muda wa saa 1")
+    assert alert_text("sw", "minor") == "dogo"  # of tukio
     assert "Wanataja: kushindwa kuingia 100%." in row.message["body"]
     assert "DEMO: machapisho ni ya kubuni." in row.message["body"]
     assert "REPLAY: saa ni ya kuigiza" in row.message["body"]

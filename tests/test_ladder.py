@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from labelled import nairobi
 
 from dashboard.ladder import REASONS, Complaint, Course, Word, judged, ladder, planned, words_of
+from dashboard.phrases import because_words
 
 ONSET = nairobi("2026-03-05 09:00")
 COURSE = Course(ONSET, ONSET + timedelta(minutes=10), ONSET + timedelta(hours=6), is_over=True)
@@ -184,6 +185,7 @@ def test_what_is_known_was_said_by_now_however_coarse_its_time_is() -> None:
     assert (found["grade"], found["grade_because"]) == (None, "coarse")
     found = ladder(replace(COURSE, is_over=False), words, [], ALL_DAY, ALL_DAY, minutes(12))
     assert (found["grade"], found["grade_reason"]) == ("A", "the first word came after 0 to 12 minutes")
+    assert "0 – 12 min" in because_words(found | {"started_at": ONSET.isoformat()}, "en")
 
 
 def test_maintenance_is_planned_where_it_was_announced_before_and_covers_the_begin() -> None:
