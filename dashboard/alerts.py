@@ -7,7 +7,7 @@ not there yet. So a step that was killed, or never came, is made up for by the n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -37,12 +37,13 @@ REMINDERS = ("boundary", "unacknowledged")
 COOLED = ("escalated", "unacknowledged", "resolved_too_early", "quiet", "blind")
 TELLING_LEVEL = ("opened", "escalated")
 BLIND_SEVERITY = "major"
-# A source that has been silent for longer was turned off.
+# A source that has not run for longer was turned off.
 TURNED_OFF_AFTER = timedelta(days=1)
 LEAST_FAILED_RUNS = 3
 # The finder scores what is older than an hour once; what was imported or corrected there since is seen by a new one.
 RENEWED_AFTER = timedelta(hours=1)
 PICTURE_BEFORE = timedelta(hours=12)
+FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def steps(record: dict[str, Any], now: datetime) -> list[Step]:
     over, spoken = record["state"] == "quiet", record["ladder"]["first_official"] is not None
     if not over:
         found.append(Step("escalated", f"{name}:escalated:{record['severity_level']}"))
-    if spoken and not record["spoke_before_alarm"]:
+    if spoken:
         found.append(Step("acknowledged", f"{name}:acknowledged"))
     if not spoken and not over:
         for minutes, _ in GRADES:
@@ -149,7 +150,8 @@ class Watch:
         """All that is newly not seen in one message; its key names each, so that none is told twice."""
         if not blind or not channel.hears(BLIND_SEVERITY):
             return 0
-        told = _told(connection, channel, None, since=now - 2 * TURNED_OFF_AFTER)
+        begin = min(each.since or FIRST for each in blind)
+        told = _told(connection, channel, None, since=min(begin, now - TURNED_OFF_AFTER))
         names = {name for row in told for name in row.key.removeprefix("blind:").split(",")}
         new = {name: each for each in blind if (name := _name(each)) not in names}
         if not new:
@@ -167,13 +169,15 @@ class Watch:
 def blindness(connection: Connection, now: datetime) -> list[Blindness]:
     """What is not seen at this moment though it is meant to be, in order of its name.
 
-    A source is silent where its last look is STALE_AFTER old, and failing where it looks at something but every run of that
+    A source is silent where its last look is STALE_AFTER old and its last run, failed or not, no more than TURNED_OFF_AFTER; failing where it looks at something but every run of that
     time, LEAST_FAILED_RUNS at least, ended badly. Labels are missing where a post has waited for STALE_AFTER.
     """
     runs, coverage, recent = tables.runs, tables.coverage, now - TURNED_OFF_AFTER
     late = now - STALE_AFTER
-    first_runs = connection.execute(
-        select(runs.c.source, func.min(runs.c.started_at)).where(runs.c.started_at <= now).group_by(runs.c.source)
+    ran = connection.execute(
+        select(runs.c.source, func.min(runs.c.started_at), func.max(runs.c.started_at))
+        .where(runs.c.started_at <= now)
+        .group_by(runs.c.source)
     ).all()
     looked = {
         row.source: row.until
@@ -184,10 +188,10 @@ def blindness(connection: Connection, now: datetime) -> list[Blindness]:
         )
     }
     found = []
-    for source, first in sorted((row[0], row[1]) for row in first_runs):
+    for source, first, last in sorted((row[0], row[1], row[2]) for row in ran):
         until = looked.get(source)
         if (until or first) < late:
-            if (until or first) >= recent:
+            if max(until or first, last) >= recent:
                 found.append(Blindness("silent_source", source, until))
             continue
         of_source = (runs.c.source == source, runs.c.started_at <= now)

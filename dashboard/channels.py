@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 LEVELS = tuple(name for _, name in reversed(SEVERITIES))
 # A receiver that is slow to answer may have taken the message, and to send it again would double it.
 CONNECT_SECONDS, ANSWER_SECONDS = 15.0, 30.0
+# One message of these, beside mail, holds text and picture; those take a picture that has no text. Of others it is not known,
+# and a picture that they refuse would send the text again.
+PICTURE_WITHIN, PICTURE_APART = frozenset({"jsons", "xmls"}), frozenset({"discord", "tgram"})
 _APART = re.compile(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")  # an address may hold commas of its own
 
 
@@ -124,6 +127,14 @@ def open_channel(channel: Channel) -> NotifyBase:
         plugin.socket_read_timeout = ANSWER_SECONDS
     opened: NotifyBase = plugin
     return opened
+
+
+def picture_of(plugin: NotifyBase) -> str:
+    """How a picture reaches this receiver: `within` the message, `apart` after it, or `none` does."""
+    kind = plugin.secure_protocol
+    if hasattr(plugin, "smtp_host") or kind in PICTURE_WITHIN:
+        return "within"
+    return "apart" if kind in PICTURE_APART else "none"
 
 
 def quieten() -> None:

@@ -131,7 +131,7 @@ def incident_lines(record: dict[str, Any]) -> list[str]:
 
     shares = ", ".join(f"{name} {share:.0%}" for name, share in list(record["problems"].items())[:3])
     ended = {"quiet": f"quiet since {at(record['ended_at'])}", "open": "still open"}.get(
-        record["state"], "too few people about to tell whether it is over"
+        record["state"], "too little seen since to tell whether it is over"
     )
 
     def spoken(words: list[dict[str, Any]]) -> str:
@@ -141,6 +141,9 @@ def incident_lines(record: dict[str, Any]) -> list[str]:
         )
         return said or "none known"
 
+    said = [f"verdict: {record['verdict']}"] if record["verdict"] else []
+    said += [f"{at(note['at'])}: {note['note']}" for note in record["notes"] if note["note"]]
+    said = [f"  {line}" for line in said]
     first = record["ladder"]["first_official"]
     counted = f" ({record['people_counted']:,} counted)" * (record["people_counted"] < record["people"])
     lines = [
@@ -148,7 +151,7 @@ def incident_lines(record: dict[str, Any]) -> list[str]:
         f"  {record['people']:,} people posting{counted}, at most {record['peak_per_hour']:,} an hour; {record['severity_level']}{f'; {shares}' if shares else ''}",
     ]
     if record["lane"] == "rumour":
-        return [*lines, f"  raised {at(record['raised_at'])}; official denial: {spoken(record['denials'])}"]
+        return [*lines, f"  raised {at(record['raised_at'])}; official denial: {spoken(record['denials'])}", *said]
     lines += [
         f"  raised {at(record['raised_at'])}; first official word: {spoken([first] if first else [])}",
         f"  grade {record['grade'] or 'none'}: {record['grade_reason']}",
@@ -157,7 +160,7 @@ def incident_lines(record: dict[str, Any]) -> list[str]:
     if record["resolved_too_early"]:
         lines.append(f"  {record['complaints_after_resolved']:,} complaints since it was said to be resolved")
     lines += ["  the store as it is now would show it differently (--json: today)"] * record["today"]["differs"]
-    return lines
+    return lines + said
 
 
 def _note(incident: int, who: str, verdict: str | None, text: str | None) -> None:

@@ -21,7 +21,7 @@ import structlog
 from sqlalchemy import and_, func, or_, select, update
 
 from dashboard import messages
-from dashboard.channels import open_channel
+from dashboard.channels import open_channel, picture_of
 from data import tables
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ LEASE = timedelta(minutes=3)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(minutes=15)
 GIVEN_UP_AFTER = timedelta(days=2)
 LATE_AFTER = timedelta(minutes=10)
-# A message that fails so often goes without its picture, which may be what is refused, and later behind the others.
+# A message that fails so often goes without the picture within it, which may be what is refused, and later behind the others.
 PICTURE_ATTEMPTS, LAST_IN_LINE_ATTEMPTS = 2, 5
 UNANSWERED = "handed over, and ended before the receiver answered: it may have arrived"
 _HEAD = re.compile(
@@ -94,8 +94,10 @@ def deliver(
     done = Delivered()
     for channel in channels:
         plugin = open_channel(channel)
+        place = picture_of(plugin)
         while (row := _claim(engine, channel, clock())) is not None:
-            message = _message(row, channel, clock(), draw if plugin.attachment_support else None)
+            is_within = place == "within" and row.attempts <= PICTURE_ATTEMPTS
+            message = _message(row, channel, clock(), _picture(row, channel, draw) if is_within else None)
             # Held ready, so that nothing but the mark stands between the mark and the bytes.
             with engine.execution_options(writes=True).connect() as connection:
                 try:
@@ -107,6 +109,8 @@ def deliver(
                 _settle(engine, row, {"sent_at": clock(), "failure": None})
                 _wake(engine, channel, clock())
                 report(f"alert {row.number} ({row.kind}) sent to {channel.name}")
+                if place == "apart":
+                    _send_picture(plugin, row, message, _picture(row, channel, draw))
                 continue
             done.failed += 1
             pause = pause_after(row.attempts)
@@ -141,7 +145,7 @@ def send(plugin: NotifyBase, message: Message, before: Callable[[], None] = lamb
     with _reasons() as said, _leaving(before):
         try:
             arrived = plugin.notify(
-                body=f"{message.body}\n#{message.reference[:8]}",
+                body=f"{message.body}\n#{message.reference[:8]}" if message.title or message.body else "",
                 title=message.title,
                 notify_type=kind,
                 attach=attached,
@@ -226,21 +230,33 @@ def _wake(engine: Engine, channel: Channel, now: datetime) -> None:
         connection.execute(update(table).where(failed, table.c.not_before > now).values(not_before=now))
 
 
-def _message(
-    row: Row[Any], channel: Channel, now: datetime, draw: Callable[[datetime, datetime, str], bytes | None] | None
-) -> Message:
-    body, picture = row.message["body"], None
+def _message(row: Row[Any], channel: Channel, now: datetime, picture: bytes | None) -> Message:
+    body = row.message["body"]
     if now - row.made_at > LATE_AFTER:
         body = f"{messages.text(channel.language, 'late', made=messages.moment(row.made_at))}\n{body}"
-    if draw is not None and row.message["picture"] and row.attempts <= PICTURE_ATTEMPTS:
-        from_at, to_at = map(datetime.fromisoformat, row.message["picture"])
-        try:
-            picture = draw(from_at, to_at, channel.language)
-        except Exception as error:  # of the drawing, without which the alert goes out as well
-            log.warning("alert without its picture", alert=row.number, reason=type(error).__name__)
     told = f"{row.number}\0{row.key}\0{row.channel}\0{row.made_at.isoformat()}"
     reference = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
     return Message(row.message["title"], body, reference, row.severity == "severe", picture)
+
+
+def _picture(row: Row[Any], channel: Channel, draw: Callable[[datetime, datetime, str], bytes | None]) -> bytes | None:
+    if not row.message["picture"]:
+        return None
+    from_at, to_at = map(datetime.fromisoformat, row.message["picture"])
+    try:
+        return draw(from_at, to_at, channel.language)
+    except Exception as error:  # of the drawing, without which the alert goes out as well
+        log.warning("alert without its picture", alert=row.number, reason=type(error).__name__)
+        return None
+
+
+def _send_picture(plugin: NotifyBase, row: Row[Any], message: Message, picture: bytes | None) -> None:
+    """After its text, once: the alert has arrived, and to try again would say it twice."""
+    if picture is None:
+        return
+    failure = send(plugin, Message("", "", message.reference, message.severe, picture))
+    if failure is not None:
+        log.warning("alert without its picture", alert=row.number, reason=failure)
 
 
 _before: Callable[[], None] | None = None

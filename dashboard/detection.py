@@ -94,17 +94,20 @@ class Detector:
         self._rows, self._start = 0, 0.0
         # The last hours before the block, for the windows: time, value, capped value, profile, expected.
         self._past = np.empty((5, 0))
-        # The rows of the block that is still open: time, value.
-        self._open = np.empty((2, 0))
+        # The rows of the block that is still open: time, value, and the least where only that is known.
+        self._open = np.empty((3, 0))
         self.work = 0
         self._freeze()
 
-    def update(self, times: Floats, values: Floats) -> Scores:
+    def update(self, times: Floats, values: Floats, at_least: Floats | None = None) -> Scores:
         """The scores of rows that follow the rows given before.
 
         `times` float64 [n], rising; `values` float64 [n], from 0 up, NaN where nobody looked. Raises ValueError where times do not rise.
+        `at_least` float64 [n]: of rows whose value is NaN the count that is known so far, NaN elsewhere. Where that alone is
+        above what was expected and a rise (CLOSE_AT), the row has its `false_alarms` and `expected`; it teaches nothing all the same.
         """
-        rows = np.stack([np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)])
+        least = np.full(len(times), np.nan) if at_least is None else at_least
+        rows = np.stack([np.asarray(each, dtype=np.float64) for each in (times, values, least)])
         known = self._open.shape[1]
         rows = np.concatenate([self._open, rows], axis=1)
         last = self._past[0, -1:] if self._past.size else np.empty(0)
@@ -157,8 +160,8 @@ class Detector:
         self._usual_peak = np.maximum(np.partition(peaks, -PEAKS, axis=0)[-PEAKS], LEAST_PEAK)
 
     def _score(self, block: Floats) -> Floats:
-        """[score, false alarms, expected, bar, capped, profile, excess of each window..., residual of each window...] by rows."""
-        times, given = block
+        """[score, false alarms, expected, expected where seen, bar, capped, profile, excess of each window..., residual of each window...] by rows."""
+        times, given, least = block
         rows = len(times)
         self.work += rows + self._past.shape[1]
         seen = ~np.isnan(given)
@@ -174,14 +177,14 @@ class Detector:
             profile = np.maximum(self._profile[_slot(times)], LEAST_MEAN)
             mean = self._mean
             looks = self._rows * WEEK / (self._past[0, -1] - self._start)
+        partly, whole = ~seen & ~np.isnan(least), profile
         profile = np.where(seen, profile, 0.0)
         capped = np.minimum(values, profile + WINSOR * np.sqrt(profile + self._dispersion[0] * profile * profile))
         all_times = np.concatenate([self._past[0], times])
         old = self._past.shape[1]
         after = np.arange(old, old + rows) + 1
-        if self._mean is None:
-            expected = profile
-        else:
+        level: Floats | float = 1.0
+        if self._mean is not None:
             begin = np.searchsorted(all_times, times - LEVEL_SPAN)
             prior = self._mean * looks / WEEK * LEVEL_PRIOR
             of_values = _sums(self._past[2], capped)
@@ -189,10 +192,13 @@ class Detector:
             level = (of_values[after - 1] - of_values[begin] + prior) / (
                 of_profile[after - 1] - of_profile[begin] + prior
             )
-            expected = profile * level
+        expected = profile * level
         values_to, expected_to = _sums(self._past[1], values), _sums(self._past[4], expected)
+        least_to = _sums(self._past[1], np.where(partly, least, values))
+        wanted = np.where(partly, whole * level, expected)
+        wanted_to = _sums(self._past[4], wanted)
         seen_to = _sums((self._past[4] > 0).astype(np.float64), seen.astype(np.float64))
-        noise, record = np.full(rows, np.inf), np.full(rows, np.inf)
+        noise, record, rise = np.full(rows, np.inf), np.full(rows, np.inf), np.full(rows, np.inf)
         excesses, residuals = [], []
         for window, share, dispersion, usual_peak in zip(
             WINDOWS, SHARES, self._dispersion, self._usual_peak, strict=True
@@ -204,6 +210,10 @@ class Detector:
             excess = np.log1p(np.maximum(count - mu, 0.0) / np.sqrt(usual + dispersion * usual * usual))
             tail = np.exp(log_count_tail(count, mu, dispersion)) * (looks / share)
             noise = np.minimum(noise, tail)
+            if partly.any():
+                mu_least = np.maximum(wanted_to[after] - wanted_to[begin], LEAST_MEAN)
+                least_tail = log_count_tail(least_to[after] - least_to[begin], mu_least, dispersion)
+                rise = np.minimum(rise, np.exp(least_tail) * (looks / share))
             record = np.minimum(record, np.maximum(tail, np.exp(TAIL_INDEX * (usual_peak - excess)) * (PEAKS / share)))
             excesses.append(np.where(seen, excess, 0.0))
             spread = mu + dispersion * mu * mu
@@ -220,13 +230,14 @@ class Detector:
             if news[row] > bar + NEWS_STEP and seen[row]:
                 bar = float(news[row])
                 score[row] = 1 / (1 + record[row])
-        return np.stack(
-            [score, np.where(seen, noise, np.nan), expected, np.full(rows, bar), capped, profile, *excesses, *residuals]
-        )
+        rises = partly & (np.nan_to_num(least) > wanted) & (rise <= CLOSE_AT)
+        noise = np.where(seen, noise, np.where(rises, rise, np.nan))
+        shown = np.where(rises, wanted, expected)
+        return np.stack([score, noise, shown, expected, np.full(rows, bar), capped, profile, *excesses, *residuals])
 
     def _learn(self, block: Floats, found: Floats) -> None:
-        times, given = block
-        _, _, expected, bars, capped, profile, *rest = found
+        times, given, _ = block
+        _, _, _, expected, bars, capped, profile, *rest = found
         excesses, residuals = rest[: len(WINDOWS)], rest[len(WINDOWS) :]
         seen = ~np.isnan(given)
         values = np.where(seen, given, 0.0)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 COMPLAINTS, RUMOURS = LANES = ("complaint", "rumour")
 RUMOUR_PEOPLE, RUMOUR_TIMES, USUAL_DAYS = 5, 4, 14
+# What is usual before anything is known: so many people a day, believed as much as so many days looked at.
+PRIOR_RUMOURS, PRIOR_DAYS = 3.0, 4.0
+LOOKED_DAY = 0.95
 HOUR_SECONDS = 3_600
 SETTLES_AFTER = timedelta(hours=1)
 MOST_WAIT = timedelta(days=2)  # a post that has no label after so long is not waited for
@@ -39,10 +42,14 @@ _INCIDENTS_LOCK = 0x696E6369  # "inci": on PostgreSQL two services would each ra
 
 @dataclass(frozen=True)
 class Series:
-    """People by five minutes: `times` the begins in seconds since 1970, `people` NaN where no source looked."""
+    """People by five minutes: `times` the begins in seconds since 1970, `people` NaN where no source looked or labels wait.
+
+    `at_least` holds the people known so far where labels wait, NaN elsewhere.
+    """
 
     times: Floats
     people: Floats
+    at_least: Floats
     waits_from: float | None = None  # the first row in which a post waits for its label
 
 
@@ -73,7 +80,7 @@ def load_series(engine: Engine, until: datetime, lane: str = COMPLAINTS, since: 
     times = np.arange(begin, end, BUCKET_SECONDS, dtype=np.float64)
     people = np.full(len(times), np.nan)
     if not len(times):
-        return Series(times, people)
+        return Series(times, people, people)
     window = Window(datetime.fromtimestamp(begin, UTC), until)
     for start, stop in looked_at(engine, window):
         low = np.searchsorted(times, start.timestamp())
@@ -84,19 +91,23 @@ def load_series(engine: Engine, until: datetime, lane: str = COMPLAINTS, since: 
     waiting = np.zeros(len(times))
     for moment in _waiting(engine, window):
         waiting[min(int((moment.timestamp() - begin) // BUCKET_SECONDS), len(times) - 1)] += 1
-    # Where more posts wait for a label than people are counted, nobody knows yet: a count may open, but is no calm.
-    people[waiting > np.nan_to_num(people)] = np.nan
-    return Series(times, people, float(times[np.argmax(waiting > 0)]) if waiting.any() else None)
+    # Where more posts wait for a label than people are counted, nobody knows yet: what is counted may open, but is no calm.
+    partly = waiting > np.nan_to_num(people)
+    at_least = np.where(partly, np.nan_to_num(people), np.nan)
+    people[partly] = np.nan
+    return Series(times, people, at_least, float(times[np.argmax(waiting > 0)]) if waiting.any() else None)
 
 
 def _waiting(engine: Engine, window: Window) -> list[datetime]:
-    """When the posts of a window were written that have a text and no label yet."""
+    """When the posts of a window were written that have a text and no label yet, and may turn out to be complaints."""
     posts, facts = tables.posts, tables.facts
     labelled = select(facts.c.id).where(facts.c.source == posts.c.source, facts.c.id == posts.c.id)
     query = select(posts.c.created_at).where(
         posts.c.created_at >= window.from_at,
         posts.c.created_at < window.to_at,
         posts.c.text_erased_at.is_(None),
+        posts.c.account.is_(None),
+        posts.c.repost_of.is_(None),
         ~labelled.exists(),
     )
     with engine.connect() as connection:
@@ -131,13 +142,13 @@ class Finder:
             settled_to = min(settled_to, max(tail.waits_from, until.timestamp() - MOST_WAIT.total_seconds()))
         settle = int(np.searchsorted(tail.times, settled_to))
         if settle:
-            times, people = tail.times[:settle], tail.people[:settle]
-            self._rows = self._rows.joined(times, people, self._settled.update(times, people))
-            tail = Series(tail.times[settle:], tail.people[settle:])
-            self._next = float(times[-1] + BUCKET_SECONDS)
+            old = Series(tail.times[:settle], tail.people[:settle], tail.at_least[:settle])
+            self._rows = self._rows.joined(old, self._settled)
+            tail = Series(tail.times[settle:], tail.people[settle:], tail.at_least[settle:])
+            self._next = float(old.times[-1] + BUCKET_SECONDS)
         rows = self._rows
         if len(tail.times):
-            rows = rows.joined(tail.times, tail.people, deepcopy(self._settled).update(tail.times, tail.people))
+            rows = rows.joined(tail, deepcopy(self._settled))
         with self._engine.connect() as connection:
             raised = alarms(
                 rows.times,
@@ -152,7 +163,8 @@ def find_rumours(engine: Engine, until: datetime) -> list[Found]:
     """Bursts of rumours: too few posts for a rhythm, so a plain rule.
 
     A notice begins where RUMOUR_PEOPLE distinct people of a day (near-copies capped) spread rumours, and at least RUMOUR_TIMES
-    as many as on a usual day of the two weeks before; it lasts while fewer than a day passes between two posts.
+    as many as on a usual day of the two weeks before, of which the time looked at counts, and a young store asks for more
+    people; it lasts while fewer than a day passes between two posts, and is over once a day was looked at without one.
     """
     facts = tables.facts
     query = (
@@ -162,19 +174,40 @@ def find_rumours(engine: Engine, until: datetime) -> list[Found]:
     )
     with engine.connect() as connection:
         posts = connection.execute(query).all()
+    if not posts:
+        return []
     day, found = timedelta(days=1), list[Found]()
+    spans = looked_at(engine, Window(posts[0].at - USUAL_DAYS * day, until))
+    edges = [moment.timestamp() for span in spans for moment in span] or [0.0]
+    lengths = np.diff(edges, prepend=edges[0])
+    lengths[::2] = 0.0  # from the end of a span to the begin of the next
+    looked_to = np.cumsum(lengths)
+
+    def days_looked(from_at: datetime, to_at: datetime) -> float:
+        low, high = np.interp([from_at.timestamp(), to_at.timestamp()], edges, looked_to)
+        return float(high - low) / day.total_seconds()
+
+    def state(last_at: datetime) -> str:
+        if until - last_at <= day:
+            return "open"
+        # A source is read every few minutes, so that the last of them are not looked at yet.
+        return "quiet" if days_looked(last_at, until) > LOOKED_DAY else "cannot_tell"
+
     for number, post in enumerate(posts):
         if found and post.at <= found[-1].last_at + day:
             found[-1] = replace(found[-1], last_at=post.at)
             continue
         first = bisect_right(posts, post.at - day, hi=number, key=lambda each: each.at)
         of_day = posts[first : number + 1]
-        since = bisect_right(posts, post.at - USUAL_DAYS * day, hi=number, key=lambda each: each.at)
-        usual = (first - since) / (USUAL_DAYS - 1)
+        since = post.at - USUAL_DAYS * day
+        before = posts[bisect_right(posts, since, hi=number, key=lambda each: each.at) : first]
+        people_before = len({(each.person, (post.at - each.at) // day) for each in before})
+        days = days_looked(since, post.at - day)
+        usual = (people_before + PRIOR_RUMOURS * PRIOR_DAYS) / (days + PRIOR_DAYS)
         people = count_people((each.person, each.copy) for each in of_day)
         if people >= max(RUMOUR_PEOPLE, RUMOUR_TIMES * usual):
             found.append(Found(RUMOURS, of_day[0].at, post.at, post.at, "open"))
-    return [each if until - each.last_at <= day else replace(each, state="quiet") for each in found]
+    return [replace(each, state=state(each.last_at)) for each in found]
 
 
 def find_all(engine: Engine, until: datetime) -> list[Found]:
@@ -188,10 +221,13 @@ class _Rows:
     people: Floats = field(default_factory=lambda: np.empty(0))
     scores: Scores = field(default_factory=lambda: Scores(np.empty(0), np.empty(0), np.empty(0)))
 
-    def joined(self, times: Floats, people: Floats, scores: Scores) -> _Rows:
+    def joined(self, series: Series, detector: Detector) -> _Rows:
+        """With the rows that follow, scored by the detector that has seen these."""
+        scores = detector.update(series.times, series.people, series.at_least)
+        rises = np.isnan(series.people) & ~np.isnan(scores.false_alarms)
         return _Rows(
-            np.concatenate([self.times, times]),
-            np.concatenate([self.people, people]),
+            np.concatenate([self.times, series.times]),
+            np.concatenate([self.people, np.where(rises, series.at_least, series.people)]),
             Scores(
                 np.concatenate([self.scores.score, scores.score]),
                 np.concatenate([self.scores.false_alarms, scores.false_alarms]),
@@ -236,7 +272,7 @@ def keep(engine: Engine, found: Sequence[Found], now: datetime) -> list[int]:
     """Write down what was found: raise what is new, go on with or end what is known. Returns the ids raised now.
 
     What is found belongs to the known incident whose span it touches, which keeps its id, `started_at` and `raised_at`.
-    `raised_at` of a new one is `now`, when the alarm is really raised. One that is no longer found, since its posts were
+    `raised_at` of a new one is `now`, when the alarm is really raised. What is over goes on only where more came. One that is no longer found, since its posts were
     erased or labelled otherwise, stays as it was raised, and ends.
     """
     table, raised = tables.incidents, []
@@ -252,7 +288,9 @@ def keep(engine: Engine, found: Sequence[Found], now: datetime) -> list[int]:
                 if touching:
                     row = touching[-1]
                     touched.add(row.id)
-                    change = {"last_at": max(row.last_at, each.last_at), "state": each.state}
+                    # Over is over, also for who looks at an earlier time (TRACKER_NOW), unless it went on.
+                    is_over = row.state == "quiet" and each.last_at <= row.last_at
+                    change = {"last_at": max(row.last_at, each.last_at), "state": row.state if is_over else each.state}
                     connection.execute(update(table).where(table.c.id == row.id).values(change))
                     continue
                 new = {

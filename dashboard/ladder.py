@@ -95,11 +95,22 @@ class Course:
         return self.last_at if self.is_over else None
 
 
-def words_of(course: Course, words: Sequence[Word], next_start: datetime | None = None) -> list[Word]:
-    """The words that can be about an incident, in order of time."""
+def words_of(
+    course: Course,
+    words: Sequence[Word],
+    next_start: datetime | None = None,
+    previous_end: datetime | None = None,
+) -> list[Word]:
+    """The words that can be about an incident, in order of time.
+
+    One that was surely said before its onset, and no later than AFTER the end of the incident before, is that one's alone.
+    """
+    begin = course.started_at - BEFORE
+    if previous_end is not None:
+        begin = max(begin, min(previous_end + AFTER, course.started_at))
     end = course.ended_at + AFTER if course.ended_at else datetime.max.replace(tzinfo=course.started_at.tzinfo)
     end = min(end, next_start) if next_start else end
-    found = [word for word in words if word.until >= course.started_at - BEFORE and word.at < end]
+    found = [word for word in words if word.until >= begin and word.at < end]
     return sorted(found, key=lambda word: (word.at, word.until))
 
 
@@ -126,6 +137,7 @@ def ladder(
     `words` are those of the incident, `complaints` its own and those after it, `listened` the spans in which confirmed
     official accounts were read, `listened_to_own` those in which eCitizen's own were.
     """
+    words = [word for word in words if word.at <= now]
     spoken = [word for word in words if word.confirmed and word.status in SPEAKING]
     # Before the onset only an admission is about it, and none of what was said to be resolved by then: that was another.
     earlier = max(
@@ -144,8 +156,9 @@ def ladder(
     resolved = min(ended, key=lambda word: word.until, default=None)  # a day must not hide a minute of that day
     workaround = next((word for word in told if word.status == "workaround"), None)
     # A first word that is coarsely known was said before a later one that is not.
-    by = min((word.until for word in told), default=None)
-    own_by = min((word.until for word in told if word.from_ecitizen), default=None)
+    # And whatever is known was said by now.
+    by = min(min((word.until for word in told), default=now), now)
+    own_by = min(min((word.until for word in told if word.from_ecitizen), default=now), now)
     grade, because = judged(first, course.started_at, listened, now, by)
     own_grade, own_because = judged(own, course.started_at, listened_to_own, now, own_by)
     after, people_after = _after(resolved, course, complaints)
@@ -165,8 +178,8 @@ def ladder(
         },
         "minutes_to_acknowledge": _minutes(first, course.started_at, by),
         "minutes_to_acknowledge_between": _between(first, course.started_at, by),
-        "minutes_to_resolve": _minutes(resolved, course.started_at),
-        "minutes_to_resolve_between": _between(resolved, course.started_at),
+        "minutes_to_resolve": _minutes(resolved, course.started_at, now),
+        "minutes_to_resolve_between": _between(resolved, course.started_at, now),
         "complaints_after_resolved": after,
         "minutes_quiet_after_resolved": _quiet_after(resolved, course),
         "resolved_too_early": people_after is not None and people_after >= LEAST_PEOPLE_AFTER,
@@ -175,10 +188,10 @@ def ladder(
         and UNKNOWN_BEFORE_ALARM[before_alarm_because].format(precision=first.precision if first else ""),
         "spoke_before_alarm_because": before_alarm_because,
         "grade": grade,
-        "grade_reason": _reason(because, first, course.started_at),
+        "grade_reason": _reason(because, first, course.started_at, by),
         "grade_because": because,
         "grade_ecitizen": own_grade,
-        "grade_ecitizen_reason": _reason(own_because, own, course.started_at),
+        "grade_ecitizen_reason": _reason(own_because, own, course.started_at, own_by),
         "grade_ecitizen_because": own_because,
         "unconfirmed": [_step(word) for word in words if not word.confirmed and word.status in SPEAKING],
         "denials": [_step(word) for word in words if word.status == "denial"],
@@ -207,9 +220,9 @@ def judged(
     return grades.pop(), "spoken"
 
 
-def _before_alarm(first: Word | None, by: datetime | None, course: Course) -> tuple[bool | None, str | None]:
+def _before_alarm(first: Word | None, by: datetime, course: Course) -> tuple[bool | None, str | None]:
     """Whether somebody had spoken when the alarm was raised; None where that cannot be known, and why."""
-    if first is None or by is None:
+    if first is None:
         return False, None
     if course.raised_at > course.last_at + HINDSIGHT:
         return None, "hindsight"
@@ -218,18 +231,18 @@ def _before_alarm(first: Word | None, by: datetime | None, course: Course) -> tu
     return (False, None) if first.at > course.raised_at else (None, "coarse")
 
 
-def _reason(because: str, word: Word | None, started_at: datetime) -> str:
+def _reason(because: str, word: Word | None, started_at: datetime, by: datetime) -> str:
     if word is None:
         return REASONS[because]
-    return REASONS[because].format(precision=word.precision, minutes=_said(word, started_at))
+    return REASONS[because].format(precision=word.precision, minutes=_said(word, started_at, by))
 
 
 def _grade(gap: timedelta) -> str:
     return next((grade for minutes, grade in GRADES if gap < timedelta(minutes=minutes)), LAST_GRADE)
 
 
-def _said(word: Word, started_at: datetime) -> str:
-    low, high = _between(word, started_at) or (0, 0)
+def _said(word: Word, started_at: datetime, by: datetime) -> str:
+    low, high = _between(word, started_at, by) or (0, 0)
     return f"{low} minutes" if low == high else f"{low} to {high} minutes"
 
 

@@ -29,7 +29,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "title_unacknowledged": (
         "eCitizen: incident {id}, no official word after {hours} h",
-        "eCitizen: tukio {id}, hakuna neno rasmi baada ya saa {hours}",
+        "eCitizen: tukio {id}, hakuna neno rasmi baada ya muda wa saa {hours}",
     ),
     "title_resolved_too_early": (
         "eCitizen: incident {id} was called resolved too early",
@@ -105,7 +105,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Late: this was written at {made} EAT, and could not be delivered or was held by quiet hours until now.",
         "Umechelewa: uliandikwa {made} EAT, haukuweza kufika au ulisubiri saa za utulivu hadi sasa.",
     ),
-    "minor": ("minor", "ndogo"),
+    "minor": ("minor", "dogo"),
     "major": ("major", "kubwa"),
     "severe": ("severe", "kali"),
 }

@@ -115,7 +115,9 @@ def because_words(record: dict[str, Any], language: str, own: bool = False) -> s
     name = record["grade_ecitizen_because" if own else "grade_because"]
     if word is None:
         return say(language, f"because_{name}")
-    low, high = (max(0, minutes) for minutes in spoken((), word, moment(record["started_at"])).gap)
+    gap = spoken((), word, moment(record["started_at"])).gap
+    low, high = gap if own else record["minutes_to_acknowledge_between"]  # which knows that it was said by now
+    low, high = max(0, low), max(0, high)
     precision = say(language, f"precision_{word['precision']}")
     return say(
         language, f"because_{name}", precision=precision, minutes=f"{low:,}" if low == high else f"{low:,} – {high:,}"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, literal, select
 
 from dashboard.detection import ABANDONED
-from dashboard.incidents import COMPLAINTS, Found, find_all, official_words
+from dashboard.incidents import COMPLAINTS, RUMOURS, Found, find_all, official_words
 from dashboard.ladder import STILL_COMING, Complaint, Course, ladder, planned, words_of
 from data import tables
 from data.accounts import listed_accounts
@@ -39,9 +39,31 @@ HINTS = {
     "other_agency": r"kra|itax|ntsa|nhif|sha|nssf|helb|immigration|uhamiaji|dci|huduma centre|brs|ardhi\s?sasa|tims",
     "own_platform": r"(?:web)?site|app|portal|system|server|otp|log[\s-]?in|password|tovuti|mfumo",
 }
+# An outage's grades and clocks; the words that they go by are of something else than the rumour.
+NOT_OF_RUMOURS = {
+    **dict.fromkeys(("grade", "grade_ecitizen", "spoke_before_alarm")),
+    **dict.fromkeys(
+        ("grade_reason", "grade_ecitizen_reason"), "a rumour is denied, not acknowledged, and has no grade"
+    ),
+    **dict.fromkeys(("grade_because", "grade_ecitizen_because"), "rumour"),
+}
 _HINTS = {name: re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE) for name, pattern in HINTS.items()}
 _WORD = re.compile(r"(?<![<@\w])[^\W\d_][\w'-]{2,}(?![>\w])")
 _LINKS = re.compile(r"https?://\S+|<[A-Z]+>|@\w+")
+
+
+# Words that say nothing of a cause, in English and Kiswahili.
+_STOP_TEXT = """
+about after again all also and any are because been before being but can can't could did didn't does doesn't don't even
+ever for from get gets getting got had has have having her here him his how i'm into its it's just let like more most much not
+now off one only our out over own please same say says she should since some still such than that that's the their them then
+there these they this those though through too until very via want was way were what when where which while who why will with
+won't would yet you your
+ama bado hadi haja hapa hapo hata hawa haya hii hili hivi hivyo hiyo hizi hizo huko huo huu huyo ile ili ilikuwa kabisa kama
+kati katika kila kisha kuna kutoka kuwa kwa kwamba kwenye lakini leo mimi mpaka mtu nao ndani ndio ndiyo nini pale pamoja pia
+sana sasa sisi tena vile wakati wale wao watu wenye wewe wote yake yako yangu yao yenu yetu yote yule zake zao
+"""
+STOP_WORDS = frozenset(_STOP_TEXT.split())
 
 
 @dataclass(frozen=True)
@@ -86,8 +108,8 @@ def records(
         listened = listened_to(connection), listened_to(connection, own=True)
         starts = [row.started_at for row in rows] + [None]
         return [
-            _record(connection, row, following, words, listened, found, now)
-            for row, following in zip(rows, starts[1:], strict=True)
+            _record(connection, row, (before, following), words, listened, found, now)
+            for before, row, following in zip([None, *rows], rows, starts[1:], strict=False)
             if (from_at is None or row.last_at >= from_at or row.state != "quiet")
             and (to_at is None or row.started_at < to_at)
             and only in (None, row.id)
@@ -123,24 +145,31 @@ def listened_to(connection: Connection, *, own: bool = False) -> list[Interval]:
 def _record(
     connection: Connection,
     row: Row[Any],
-    next_start: datetime | None,
+    beside: tuple[Row[Any] | None, datetime | None],
     words: Sequence[Word],
     listened: tuple[Sequence[Interval], Sequence[Interval]],
     found: Sequence[Found] | None,
     now: datetime,
 ) -> dict[str, Any]:
+    before, next_start = beside
     ended_at = row.last_at if row.state == "quiet" else None
     course = Course(row.started_at, row.raised_at, row.last_at, is_over=ended_at is not None)
     until = _until(row.state, row.last_at, next_start, now)
     posts = _posts(connection, row.lane, row.started_at, until, texts=found is not None)
-    own_words = words_of(course, words, next_start)
+    before_end = (before.last_at if before.state == "quiet" else row.started_at) if before else None
+    own_words = words_of(course, words, next_start, before_end)
+    if row.lane == RUMOURS:
+        own_words = [word for word in own_words if word.status == "denial"]
     complaints = [Complaint(post.at, post.person, post.copy) for post in posts]
     counted = _counted(posts)
     people = _people(counted)
     usual_posts, usual_people = _usual_per_hour(connection, row.lane, row.started_at)
     minutes = max((row.last_at - row.started_at) / timedelta(minutes=1), 5.0)
-    rise = min(_people_by_bucket(counted) / (usual_people * minutes / 60), MOST_RISE)
-    severity = rise * minutes * people
+    peak = _peak_per_hour(counted)
+    if row.lane == RUMOURS:  # it has no course, and days between a few posts are no minutes of trouble
+        severity = min(peak / usual_people, MOST_RISE) * 60 * peak
+    else:
+        severity = min(_people_by_bucket(counted) / (usual_people * minutes / 60), MOST_RISE) * minutes * people
     announced = planned(row.started_at, words)
     if announced is not None and row.last_at > announced.covers_until + STILL_COMING:
         announced = None  # it goes on after its window
@@ -157,7 +186,7 @@ def _record(
         "posts": len(posts),
         "people": _people(posts),
         "people_counted": people,
-        "peak_per_hour": _peak_per_hour(counted),
+        "peak_per_hour": peak,
         "usual_per_hour": round(usual_posts, 2),
         "severity": round(severity),
         "severity_level": next(name for least, name in SEVERITIES if severity >= least),
@@ -167,6 +196,7 @@ def _record(
         "sources": _shares(counted, lambda post: (post.source,)),
         **({} if found is None else _of_texts(connection, row, counted)),
         **ladder(course, own_words, complaints, *listened, now),
+        **(NOT_OF_RUMOURS if row.lane == RUMOURS else {}),
         "evidence": [f"{post.source}:{post.id}" for post in posts[:EVIDENCE_POSTS]],
         **({} if found is None else {"today": _today(connection, row, posts, found, next_start, now)}),
         "verdict": verdict,
@@ -336,7 +366,7 @@ def _hints(posts: Sequence[Post]) -> dict[str, int]:
 
 
 def _tokens(text: str) -> set[str]:
-    return {word.casefold() for word in _WORD.findall(_LINKS.sub(" ", text))}
+    return {word.casefold() for word in _WORD.findall(_LINKS.sub(" ", text))} - STOP_WORDS
 
 
 def _words(connection: Connection, row: Row[Any], posts: Sequence[Post]) -> list[str]:

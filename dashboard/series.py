@@ -99,8 +99,10 @@ def _values(texts: list[str]) -> Floats:
 def write_scores(path: Path, series: Series, scores: Floats) -> None:
     """`timestamp,value,anomaly_score`, the first two as they were written; whole or not at all.
 
-    Raises InputError where the folder does not exist, OSError where the file cannot be written.
+    Raises InputError where the folder does not exist or the path is one, OSError where the file cannot be written.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name the file to be written in it")
     if not path.parent.is_dir():
         raise InputError(f"the folder {path.parent} does not exist; make it first")
     draft = path.with_name(path.name + ".part")

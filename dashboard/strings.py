@@ -211,7 +211,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "state_cannot_tell": ("cannot be told", "haijulikani"),
     "severity_severe": ("severe", "kali sana"),
     "severity_major": ("major", "kubwa"),
-    "severity_minor": ("minor", "ndogo"),
+    "severity_minor": ("minor", "dogo"),
     "verdict_confirmed": ("confirmed", "limethibitishwa"),
     "verdict_dismissed": ("dismissed", "limekataliwa"),
     "not_judged": ("by nobody yet", "bado"),

@@ -52,7 +52,26 @@ UNPLAIN = re.compile(
     r"\b(?:was|were|had|completed|concluded|ended|success\w*|next|following|last|past|previous|ijayo|jana)\b|kamilika|pita\b"
     r"|lifany|postpon|cancel|resched|called off|exten[ds]|lengthen|\bmove[ds]?\b|moving|shift|push|chang|revis|forward|instead"
     r"|ahirish|sogez|ongezwa|hamish|badilik|kuamkia|daily|nightly|every|\beach\b|\bkila\b|\b(?:gmt|utc|bst)\b"
-    r"|\bopen|\bwazi\b|office hours|working hours|call cent"
+    r"|\bopen|\bwazi\b|offices?\b(?! of)|\bofisi|working hours|call cent|desk\b|counter|branch|tawi\b|vituo"
+)
+# What is denied, doubted or asked, comes back, goes on, or is off in part. "Not available" and the like says that something is off.
+_OFF = r"(?:be )?(?:available|accessible|accessed|reachable|reached|used)\b"
+DENIED = re.compile(
+    rf"\b(?:not|cannot|\w+n't|(?:wo|ca|do|is|are|does)nt)\b(?! {_OFF})"
+    r"|\b(?:no|never|neither|nor|none|without|despite|contrary|false|fake|untrue|incorrect|wrong|beware)\b|\?"
+    r"|\bden(?:y|ie)|rumou?r|hoax|misl[ei]|misinf|disinf|claim|alleg|purport|disregard|ignore|dismiss|scam|fraud|debunk"
+    r"|\b(?:si|sio|feki|bandia)\b|uongo|uzushi|uvumi|ghushi|kanush|kanuni|puuz|potofu|tahadhari"
+    r"|\bha(?:tu|u|i|zi|ya|yu|ku|vi|m)(?!\w*(?:patikan|tumik|wezekan)|tafanya kazi|taweza)\w{2,}"
+    r"|(?<!\bnot )(?<!\bnot be )(?<!n't be )(?<!wont be )\bavailable\b|\b(?:zi|u|i|ya|li|ki)(?:ta|na)patikan"
+    r"|resum|restor|\bback\b|\bagain\b|continu|remain|\bstays?\b|as usual|normal|rejea|rejesh|rudi\b|endelea|kawaida"
+    r"|uninterrupt|unaffect|\b(?:only|some|except|partial\w*|selected|certain|paybill)\b|other (?:than|services)"
+    r"|pekee|baadhi|isipokuwa"
+)
+# Whose maintenance it is where one of these is named beside eCitizen, no rule can tell.
+OTHERS = re.compile(
+    r"\b(?:kra|i-?tax|e?-?tims|ntsa|nhif|sha|shif|nssf|helb|huduma (?:cent|kenya|namba|number|card|mashinani|whatsapp)\w*|immigration"
+    r"|uhamiaji|dci|brs|ardhi ?sasa|iebc|knec|kuccps|tsc|kplc|kenya power|m-?pesa|safaricom|airtel|telkom|banks?|benki|sacco|kcb|equity"
+    r"|absa|ncba|count(?:y|ies)|kaunti|judiciary|mahakama|university|consulate|embassy|high commission|ubalozi)\b"
 )
 
 
@@ -109,10 +128,13 @@ class _Clock:
     is_night: bool = False
 
 
-def stated_window(text: str, said_at: datetime) -> tuple[datetime, datetime] | None:
-    """From when to when, where the text states one window and it was not over when it was said; else None."""
-    text = re.sub(r"\s+", " ", text.lower())
-    if UNPLAIN.search(text):
+def stated_window(text: str, said_at: datetime, about: str = "ecitizen") -> tuple[datetime, datetime] | None:
+    """From when to when, where the text states one window and it was not over when it was said; else None.
+
+    What is about eCitizen and names somebody else gives none.
+    """
+    text = re.sub(r"\s+", " ", text.lower().replace("’", "'"))
+    if UNPLAIN.search(text) or DENIED.search(text) or (about == "ecitizen" and OTHERS.search(text)):
         return None
     said = said_at.astimezone(NAIROBI)
     letters, values = _read(text)

@@ -113,11 +113,17 @@ def _of_post(row: Mapping[str, Any], accounts: Mapping[str | None, OfficialAccou
 
 
 def _with_window(message: dict[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Announced maintenance with the window that its text states, where no person gave one."""
+    """Announced maintenance with the window that its text states, where no person gave one.
+
+    About eCitizen it must be about all of it: who works on one service says nothing of the others, and an office that does not
+    name eCitizen may mean a system of its own.
+    """
     is_first_text = row["edited_at"] is None  # what an edit says was perhaps not said beforehand
-    if message["status"] != "maintenance" or message["from"] or message["to"] or not is_first_text:
+    is_named = message["from_ecitizen"] or "citizen" in row["text"].lower()
+    is_plain = message["about"] != "ecitizen" or (is_named and not row["services"])
+    if message["status"] != "maintenance" or message["from"] or message["to"] or not (is_first_text and is_plain):
         return message
-    window = stated_window(row["text"], row["created_at"])
+    window = stated_window(row["text"], row["created_at"], message["about"])
     return message if window is None else message | dict(zip(("from", "to"), window, strict=True))
 
 

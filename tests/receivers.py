@@ -88,6 +88,42 @@ class HttpReceiver:
             self.down()
 
 
+class ChatReceiver:
+    """Takes what Discord, Slack and Telegram are sent, by path and whether a file comes with it; pictures get `picture_answer`."""
+
+    def __init__(self, picture_answer: tuple[int, bytes] = (200, b'{"ok":true}')) -> None:
+        self.texts: list[str] = []
+        self.pictures = 0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                status, answer = 200, b'{"ok":true,"channel":"C1"}'
+                if b"\x89PNG" in body or "files." in self.path:
+                    receiver.pictures += 1
+                    status, answer = picture_answer
+                else:
+                    receiver.texts.append(body.decode())
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            do_GET = do_POST
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
 class SmtpReceiver:
     """Takes mail, with a password where one is asked for. `reply` is what it answers to the text of a mail."""
 

@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from dashboard.alerts import Watch
 from dashboard.channels import Channel, load_channels
+from dashboard.messages import text as alert_text
 from data import tables
 from data.official import parse_official
 from data.records import Post
@@ -224,6 +225,19 @@ def test_who_spoke_before_the_first_alert_stands_in_it_and_is_not_told_again(
     assert "09:08 EAT" in written(store)[0].message["body"]
 
 
+def test_a_word_before_the_alarm_that_is_learnt_after_it_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(store, burst(ONSET, 120, 120))
+    desk = channel(monkeypatch)
+    watch = Watch(store.engine, [desk], "https://outages.example.org")
+    watch.step(ONSET + 7 * MINUTE)
+    official(store, "2026-03-05 09:03", "acknowledged")
+    for minute in (9, 30, 60):
+        watch.step(ONSET + minute * MINUTE)
+    assert [key for key in kinds(store) if not key.startswith(("escalated", "boundary"))] == ["opened", "acknowledged"]
+    told = next(row for row in written(store) if row.kind == "acknowledged")
+    assert "09:03 EAT" in told.message["body"]
+
+
 def test_copies_of_one_text_are_told_and_make_nothing_worse(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(store, burst(ONSET, 60, 60))
     fill(store, [(at, f"copier {who}", "eCitizen is down, repost!") for at, who, _ in burst(ONSET, 60, 600)])
@@ -244,20 +258,26 @@ def test_planned_maintenance_does_not_alarm(store: Store, monkeypatch: pytest.Mo
     assert kinds(store) == []
 
 
-def test_maintenance_announced_in_a_collected_post_does_not_alarm(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("words", "is_planned"),
+    [
+        ("Planned upgrade: eCitizen is off on Thursday 5 March from 9am to 12 noon.", True),
+        ("Claims that eCitizen maintenance is planned for Thursday 5 March from 9am to 12pm are false.", False),
+    ],
+)
+def test_only_maintenance_that_a_collected_post_announces_does_not_alarm(
+    store: Store, monkeypatch: pytest.MonkeyPatch, words: str, is_planned: bool
 ) -> None:
     account: dict[str, Any] = {"handle": "eCitizenKenya", "office": "Directorate of eCitizen", "is_ecitizen": True}
     store.confirm_account("x:123", evidence="https://www.ecitizen.example/", who="desk 2", **account)
-    words = "Planned upgrade: eCitizen is off on Thursday 5 March from 9am to 12 noon."
     store.save_page([Post("x", "notice", nairobi("2026-03-03 12:00"), words, author_id="123")])
-    notice = replace(labels(kind="official"), status="maintenance", scope="statement")
+    notice = replace(labels(kind="official"), status="maintenance", scope="statement", services=[])
     store.save_labels(MODEL, [("x", "notice", notice)])
     fill(store, burst(ONSET, 60, 60))
     walk(store, channel(monkeypatch), ONSET, ONSET + 40 * MINUTE, 10 * MINUTE)
     with store.engine.connect() as connection:
-        assert connection.execute(select(tables.incidents.c.planned)).scalars().all() == [True]
-    assert kinds(store) == []
+        assert connection.execute(select(tables.incidents.c.planned)).scalars().all() == [is_planned]
+    assert (kinds(store) == []) is is_planned
 
 
 def test_a_dismissed_incident_is_silent_from_then_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +305,7 @@ def test_a_rumour_has_a_notice_of_its_own_with_the_denial(store: Store, monkeypa
     [row] = written(store)
     assert (row.key, row.kind) == ("incident:1:rumour", "rumour")
     assert row.message["title"] == "eCitizen: a rumour spreads (notice 1)"
-    assert row.message["body"].startswith("7 people posting since Thu 05 Mar 2026 09:00 EAT")
+    assert row.message["body"].startswith("9 people posting since Thu 05 Mar 2026 09:00 EAT")
     assert "Denied by eCitizen, Thu 05 Mar 2026 09:20 EAT." in row.message["body"]
 
 
@@ -333,6 +353,8 @@ def test_alerts_speak_kiswahili_carry_the_stamps_and_hold_no_post(
     watch.step(ONSET + 20 * MINUTE)
     row = written(store)[0]
     assert row.message["title"] == "[DEMO] [REPLAY] eCitizen: tukio 1 limeanza (kubwa)"
+    assert alert_text("sw", "title_unacknowledged", id=1, hours=1).endswith("baada ya muda wa saa 1")
+    assert alert_text("sw", "minor") == "dogo"  # of tukio
     assert "Wanataja: kushindwa kuingia 100%." in row.message["body"]
     assert "DEMO: machapisho ni ya kubuni." in row.message["body"]
     assert "REPLAY: saa ni ya kuigiza" in row.message["body"]
@@ -364,6 +386,18 @@ def test_a_silent_source_is_told_once_for_each_time_it_falls_silent(
     assert len(written(store)) == 2
     walk(store, desk, later + timedelta(hours=30), later + timedelta(hours=30))  # turned off by then
     assert len(written(store)) == 2
+
+
+def test_a_source_that_runs_in_vain_after_a_long_silence_is_told_once_however_long_it_lasts(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, back = channel(monkeypatch), END + timedelta(hours=30)
+    store.save_run(run("x", BEGIN, "done"))
+    for hour in range(72):
+        store.save_run(run("x", back + timedelta(hours=hour), "failed"))
+    walk(store, desk, back, back + timedelta(hours=72), timedelta(hours=6))
+    [row] = written(store)
+    assert "x: not looked at since Fri 06 Mar 2026 18:00 EAT" in row.message["body"]
 
 
 def test_a_source_whose_runs_all_fail_is_told_though_it_looks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

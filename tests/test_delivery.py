@@ -11,7 +11,7 @@ import pytest
 from conftest import NOW
 from killing_alerts import LONGEST_SECONDS, AlertKilling
 from labelled import MODEL, labels, put
-from receivers import PASSWORD, HttpReceiver, SmtpReceiver
+from receivers import PASSWORD, ChatReceiver, HttpReceiver, SmtpReceiver
 from sqlalchemy import insert, select, update
 
 from dashboard.alerts import Watch
@@ -327,6 +327,49 @@ def test_a_picture_that_cannot_be_drawn_does_not_keep_an_alert_back(
 
     assert deliver(store.engine, desks, clock, fails).sent == 1
     assert http.got[0].pictures == []
+
+
+@pytest.mark.parametrize(
+    "answer", [(200, b'{"ok":true}'), (200, b'{"ok":false,"error":"missing_scope"}'), (403, b"{}")]
+)
+@pytest.mark.parametrize(
+    ("service", "url", "pictures"),
+    [
+        ("discord", "discord://webhookid1234567890/webhooktoken1234567890abcdef", 3),
+        ("telegram", "tgram://123456789:abcdefg_hijklmnop/12315544/", 3),
+        ("slack", "slack://xoxb-1234-1234-abc124/#general", 0),
+    ],
+)
+def test_a_picture_that_is_a_request_of_its_own_never_says_the_text_again(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: Clock,
+    service: str,
+    url: str,
+    pictures: int,
+    answer: tuple[int, bytes],
+) -> None:
+    receiver = ChatReceiver(answer)
+    speaks = __import__(f"apprise.plugins.{service}", fromlist=["x"])
+    plugin, name, path = {
+        "discord": ("NotifyDiscord", "notify_url", "/hooks"),
+        "telegram": ("NotifyTelegram", "notify_url", "/bot"),
+        "slack": ("NotifySlack", "api_url", "/{}"),
+    }[service]
+    monkeypatch.setattr(getattr(speaks, plugin), name, receiver.address + path)
+    monkeypatch.setattr(getattr(speaks, plugin), "request_rate_per_sec", 0)
+    for number in range(3):
+        message = {"title": f"title {number}", "body": "why", "picture": [NOW.isoformat(), NOW.isoformat()]}
+        write(store, "chat", 1, key=str(number), message=message)
+    chat = channels(monkeypatch, chat=url)
+    for _ in range(4):
+        deliver(store.engine, chat, clock, lambda *_: b"\x89PNG\r\n\x1a\n picture")
+        clock.now += 15 * MINUTE
+    receiver.close()
+    assert [sum(f"title {number}" in text for text in receiver.texts) for number in range(3)] == [1, 1, 1]
+    assert len(receiver.texts) == 3
+    assert receiver.pictures == pictures
+    assert all(row.sent_at is not None and row.failure is None for row in rows(store))
 
 
 @pytest.mark.campaign

@@ -68,6 +68,30 @@ def test_row_by_row_is_the_same_as_all_at_once() -> None:
     assert np.array_equal(one_by_one, detect(times, counts).score)
 
 
+def test_the_least_that_a_row_holds_may_raise_an_alarm_and_teaches_nothing() -> None:
+    times, counts = rhythm(3, seed=4)
+    hidden, least = counts.copy(), np.full(len(counts), np.nan)
+    at = slice(5_000, 5_012)
+    hidden[at], least[at] = np.nan, counts[at] / 2
+    least[5_006] = 300
+    without = detect(times, hidden)
+    found = Detector().update(times, hidden, least)
+    raised = np.flatnonzero(~np.isnan(found.false_alarms) & np.isnan(without.false_alarms))
+    assert raised.tolist() == [5_006]
+    assert found.false_alarms[5_006] < 0.01 and found.expected[5_006] > 0
+    known = counts.copy()
+    known[at] = np.where(np.isnan(least[at]), np.nan, least[at])
+    known[5_000:5_006] = known[5_007:5_012] = np.nan
+    assert found.false_alarms[5_006] >= detect(times, known).false_alarms[5_006]
+    rest = np.arange(len(times)) != 5_006
+    for one, other in ((found.score, without.score), (found.expected, without.expected)):
+        assert np.array_equal(one[rest], other[rest])
+    stream = Detector()
+    parts = [stream.update(times[cut], hidden[cut], least[cut]) for cut in (slice(0, 5_003), slice(5_003, None))]
+    joined = np.concatenate([part.false_alarms for part in parts])
+    assert np.array_equal(joined, found.false_alarms, equal_nan=True)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_planted_incident_scores_high_and_quiet_noise_does_not(seed: int) -> None:
     times, counts = rhythm(4, seed)
@@ -304,6 +328,7 @@ def test_the_verb_ends_with_status_2_in_one_line_and_writes_nothing(tracker: Tra
         (tmp_path / "missing.csv", out),
         (tmp_path, out),
         (good, tmp_path / "nowhere" / "out.csv"),
+        (good, tmp_path),
     ):
         done = tracker("detect", series, "--output", output)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr

@@ -261,6 +261,34 @@ def test_a_repost_storm_makes_an_incident_no_worse(both: Store) -> None:
     assert record["problems"] == {"lockout": round(60 / 63, 3), "payment": round(3 / 63, 3)}
 
 
+def test_a_word_between_two_incidents_is_credited_to_one(both: Store) -> None:
+    put_all(both, [*usual(23), *storm(60, 60), *storm(60, 60, STORM + timedelta(hours=7))])
+    told = {"at": "2026-03-05T15:10:00+03:00", "office": "Huduma Kenya", "status": "acknowledged", "text": "downtime"}
+    both.add_official([parse_official(told)])
+    replay(both.engine, NOW)
+    first, second = records(both.engine, NOW, brief=True)
+    assert first["minutes_to_acknowledge"] in range(360, 375)
+    assert (second["minutes_to_acknowledge"], second["ladder"]["first_official"]) == (None, None)
+
+
+def test_a_look_from_an_earlier_time_opens_nothing_that_is_over(both: Store) -> None:
+    put_all(both, [*usual(24), *storm()])
+    keep(both.engine, find_all(both.engine, NOW), NOW)
+    before = kept(both)
+    early = STORM + timedelta(hours=3)
+    assert [each.state for each in find_all(both.engine, early)] == ["open"]
+    assert keep(both.engine, find_all(both.engine, early), early) == []
+    assert kept(both) == before and before[0]["state"] == "quiet"
+
+
+def test_words_that_set_an_incident_apart_are_no_function_words(both: Store) -> None:
+    put_all(both, usual(25))
+    put_all(both, [(at, who, f"this is what they have kwa sababu {text}") for at, who, text in storm()])
+    replay(both.engine, NOW)
+    words = set(records(both.engine, NOW)[0]["words"])
+    assert words & {"password", "locked", "sababu"} and not words & {"this", "what", "they", "have", "kwa"}
+
+
 def test_words_that_one_person_repeats_do_not_set_an_incident_apart(both: Store) -> None:
     put_all(both, [*usual(17), *storm()])
     again = [(STORM + timedelta(minutes=n), "one person", f"Wanjiku took it {'abcde'[n] * 3}") for n in range(5)]
@@ -344,6 +372,14 @@ def test_a_rumour_has_its_own_notice_with_the_denial_beside_it(both: Store) -> N
     [record] = records(both.engine, NOW, lane="rumour")
     assert record["people"] == 8
     assert [step["office"] for step in record["denials"]] == ["Auditor-General"]
+    told = {"at": "2026-03-02T11:00:00+03:00", "office": "Huduma Kenya", "text": "payments are slow"}
+    both.add_official([parse_official(told | {"status": status}) for status in ("acknowledged", "resolved")])
+    [record] = records(both.engine, NOW, lane="rumour")
+    assert (
+        record["ladder"]["first_official"] is record["ladder"]["resolved"] is record["minutes_to_acknowledge"] is None
+    )
+    assert (record["grade"], record["grade_ecitizen"], record["spoke_before_alarm"]) == (None, None, None)
+    assert "no grade" in record["grade_reason"] and not record["resolved_too_early"]
 
 
 def test_two_services_on_one_store_raise_an_incident_once(both: Store) -> None:
@@ -407,6 +443,8 @@ def test_the_verb_finds_and_lists_and_an_empty_store_says_so(store: Store, track
     assert tracker("incidents", "confirm", "1", "--who", "desk").returncode == 0
     assert tracker("incidents", "note", "1", "seen", "--who", "desk").returncode == 0
     assert json.loads(tracker("incidents", "--json").stdout)[0]["verdict"] == "confirmed"
+    assert "  verdict: confirmed\n" in (listed := tracker("incidents").stdout)
+    assert " EAT: seen\n" in listed
     assert json.loads(tracker("incidents", "--to", "2026-03-01", "--json").stdout) == []
     assert len(json.loads(tracker("incidents", "--from", "2026-03-05", "--json").stdout)) == 1
     wrong = tracker("incidents", "dismiss", "7", "--who", "desk")
@@ -431,6 +469,79 @@ def test_labels_that_stall_are_no_calm_and_what_was_labelled_later_counts(both: 
     [found] = finder.find(STORM + timedelta(hours=9, minutes=5))
     assert found.last_at >= STORM + timedelta(minutes=230)
     assert found.state == "quiet"
+
+
+def test_a_backlog_of_labels_hides_no_incident_that_shows_without_it(both: Store) -> None:
+    put_all(both, usual(22))
+    put_all(both, storm(120, 60))
+    waits = storm(144, 60, STORM + timedelta(seconds=7))
+    both.save_page([Post("x", f"w {n}", at, text, author_id=f"w {who}") for n, (at, who, text) in enumerate(waits)])
+    finder = Finder(both.engine)
+    raised = [finder.find(STORM + timedelta(minutes=minute)) for minute in range(5, 65, 5)]
+    assert [len(each) for each in raised[2:]] == [1] * 10
+    [found] = raised[-1]
+    assert (found.state, found.started_at) == ("open", STORM)
+    series = load_series(both.engine, STORM + timedelta(hours=1))
+    assert np.isnan(series.people[-12:]).all() and (series.at_least[-12:] >= 8).all()
+    [still] = Finder(both.engine).find(STORM + timedelta(hours=1))
+    assert still == found
+
+
+def test_reposts_and_officials_that_wait_for_labels_hide_nothing(both: Store) -> None:
+    account: dict[str, Any] = {"handle": "eCitizenKenya", "office": "Directorate of eCitizen", "is_ecitizen": True}
+    both.confirm_account("x:123", evidence="https://www.ecitizen.example/", who="desk 2", **account)
+    posts = [Post("x", f"w {n}", STORM, f"again {n}", author_id=f"w {n}", repost_of="x:1") for n in range(9)]
+    both.save_page([*posts, Post("x", "own", STORM, "we are aware", author_id="123")])
+    series = load_series(both.engine, STORM + timedelta(minutes=10))
+    assert series.waits_from is None and not np.isnan(series.people[-2:]).any()
+
+
+def test_a_rumour_that_nobody_looked_after_is_not_called_over(opened: Callable[..., Store]) -> None:
+    store = opened()
+    store.activate_model(MODEL, "0" * 64)
+    listen(store, "2026-02-19 00:00", "2026-03-02 12:00")
+    begin = nairobi("2026-03-02 10:00")
+    put_all(
+        store,
+        [(begin + n * timedelta(minutes=5), f"r{n}", f"they say {'abcdefgh'[n]}") for n in range(8)],
+        kind="rumour",
+    )
+
+    def states(*moments: str) -> list[str]:
+        return [find_rumours(store.engine, nairobi(moment))[0].state for moment in moments]
+
+    assert states("2026-03-02 20:00", "2026-03-03 12:00", "2026-03-04 12:00") == ["open", "cannot_tell", "cannot_tell"]
+    keep(store.engine, find_rumours(store.engine, NOW), NOW)
+    [record] = records(store.engine, NOW, lane="rumour")
+    assert (record["state"], record["ended_at"]) == ("cannot_tell", None)
+    listen(store, "2026-03-05 00:00", "2026-03-06 20:00")
+    assert states("2026-03-05 12:00", "2026-03-06 12:00") == ["cannot_tell", "quiet"]
+
+
+def test_a_young_store_asks_for_more_people_and_days_that_nobody_looked_at_are_no_calm(
+    opened: Callable[..., Store],
+) -> None:
+    store = opened()
+    store.activate_model(MODEL, "0" * 64)
+    begin = nairobi("2026-03-05 00:00")
+    five = [(begin + n * timedelta(hours=4.5), f"r{n}", f"thing {'abcde'[n]}") for n in range(5)]
+    listen(store, "2026-03-01 00:00", "2026-03-06 00:00")
+    put_all(store, five, kind="rumour")
+    assert find_rumours(store.engine, NOW) == []
+    listen(store, "2026-02-22 00:00", "2026-03-06 00:00")
+    assert len(find_rumours(store.engine, NOW)) == 1
+    before = [(nairobi("2026-03-03 09:00"), f"u{n}", f"other {n}") for n in range(4)]
+    put_all(store, before, kind="rumour")  # four in ten days
+    assert len(find_rumours(store.engine, NOW)) == 1
+
+
+def test_a_handful_of_rumours_in_a_day_is_minor_and_many_in_an_hour_are_not(both: Store) -> None:
+    slow = [(nairobi("2026-03-01 08:00") + n * timedelta(hours=3), f"s{n}", f"slow {'abcdefgh'[n]}") for n in range(8)]
+    fast = [(STORM + n * timedelta(minutes=2), f"f{n}", f"fast {'abcdefghijklmnopqrst'[n]}") for n in range(20)]
+    put_all(both, slow + fast, kind="rumour")
+    replay(both.engine, NOW)
+    found = records(both.engine, NOW, lane="rumour")
+    assert [record["severity_level"] for record in found] == ["minor", "major"]
 
 
 def test_a_clock_that_jumped_ahead_and_back_finds_what_comes(both: Store) -> None:

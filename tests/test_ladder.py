@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from labelled import nairobi
 
 from dashboard.ladder import REASONS, Complaint, Course, Word, judged, ladder, planned, words_of
+from dashboard.phrases import because_words
 
 ONSET = nairobi("2026-03-05 09:00")
 COURSE = Course(ONSET, ONSET + timedelta(minutes=10), ONSET + timedelta(hours=6), is_over=True)
@@ -163,6 +164,28 @@ def test_which_words_belong_to_an_incident() -> None:
     assert words_of(COURSE, said, next_start=minutes(600)) == said[1:3]
     open_ = replace(COURSE, is_over=False)
     assert words_of(open_, said) == said[1:]
+
+
+def test_a_word_after_one_incident_and_before_the_next_is_the_first_ones_alone() -> None:
+    second = replace(COURSE, started_at=minutes(12 * 60), raised_at=minutes(12 * 60 + 5), last_at=minutes(14 * 60))
+    between, inside = word(minutes(11 * 60 + 10)), word(minutes(12 * 60 + 20), "update")
+    assert words_of(COURSE, [between, inside], next_start=second.started_at) == [between]
+    assert words_of(second, [between, inside], previous_end=COURSE.ended_at) == [inside]
+    assert words_of(second, [between, inside]) == [between, inside]
+    long_ago = minutes(11 * 60 - 24 * 60)
+    assert words_of(second, [between, inside], previous_end=long_ago) == [between, inside]
+    day = word(nairobi("2026-03-05 00:00"), precision="day")
+    assert words_of(second, [day], previous_end=COURSE.ended_at) == [day], "perhaps it was said after the onset"
+
+
+def test_what_is_known_was_said_by_now_however_coarse_its_time_is() -> None:
+    words = [word(nairobi("2026-03-05 00:00"), status, precision="day") for status in ("acknowledged", "resolved")]
+    found = ladder(replace(COURSE, is_over=False), words, [], ALL_DAY, ALL_DAY, minutes(60))
+    assert found["minutes_to_resolve_between"] == found["minutes_to_acknowledge_between"] == [0, 60]
+    assert (found["grade"], found["grade_because"]) == (None, "coarse")
+    found = ladder(replace(COURSE, is_over=False), words, [], ALL_DAY, ALL_DAY, minutes(12))
+    assert (found["grade"], found["grade_reason"]) == ("A", "the first word came after 0 to 12 minutes")
+    assert "0 – 12 min" in because_words(found | {"started_at": ONSET.isoformat()}, "en")
 
 
 def test_maintenance_is_planned_where_it_was_announced_before_and_covers_the_begin() -> None:

@@ -43,6 +43,9 @@ NIGHT = ("2026-03-07 22:00", "2026-03-08 05:00")
         ("Kesho saa nane na nusu mchana mpaka saa kumi jioni", ("2026-03-05 14:30", "2026-03-05 16:00")),
         ("Down 9am to noon on Friday", ("2026-03-06 09:00", "2026-03-06 12:00")),
         ("Friday 6pm to midnight. Ijumaa 6pm hadi midnight.", ("2026-03-06 18:00", "2026-03-07 00:00")),
+        ("Huduma za eCitizen hazitapatikana kuanzia Jumamosi 10pm hadi Jumapili 5am", NIGHT),
+        ("The platform shall not be available from Saturday 10:00pm through Sunday 5:00am.", NIGHT),
+        ("eCitizen won't be accessible on Saturday, 10pm to 5am", NIGHT),
         ("Today 2pm to 4pm", ("2026-03-04 14:00", "2026-03-04 16:00")),
     ],
 )
@@ -91,10 +94,40 @@ def test_what_is_stated_plainly_is_read(words: str, window: tuple[str, str]) -> 
         "1 March 2026 10pm to 2 March 2026 5am",  # over
         "7 March 2027 10pm to 5am",
         "7 March 2026 10pm to 20 March 2026 5am",
+        "There will be no maintenance on Saturday 7 March from 10pm to 11pm. eCitizen is fully available.",
+        "eCitizen won’t be under maintenance Saturday 10pm to 11pm",
+        "eCitizen wont be down on Saturday from 10pm to 11pm",
+        "The maintenance window is NOT on Saturday 7 March from 10pm to 11pm",
+        "It is not true that eCitizen will not be available on Saturday from 10pm to 5am",
+        "Claims that eCitizen maintenance is planned for Saturday 7 March from 10pm to 11pm are false.",
+        "There is no planned eCitizen maintenance. Reports of downtime on Saturday 7 March from 10pm to 5am are fake.",
+        "FAKE: eCitizen maintenance Saturday 10pm to 5am",
+        "Is eCitizen down on Saturday from 10pm to 5am? Ask us first.",
+        "Hakuna matengenezo ya eCitizen Jumamosi saa nne usiku hadi Jumapili saa mbili asubuhi",
+        "Hakutakuwa na matengenezo ya eCitizen Jumamosi saa nne usiku hadi Jumapili saa mbili asubuhi",
+        "Si kweli kwamba eCitizen itafungwa Jumamosi saa nne usiku hadi Jumapili saa mbili asubuhi",
+        "Uongo: eCitizen itafungwa Jumamosi saa nne usiku hadi Jumapili saa mbili asubuhi",
+        "Matengenezo ya Jumamosi saa nne usiku hadi Jumapili saa mbili asubuhi hayatafanyika",
+        "eCitizen services will resume on Saturday 7 March from 8am to 5pm after the disruption",
+        "eCitizen will be back on Saturday from 8am to 5pm",
+        "eCitizen services are restored and available on Saturday 7 March from 8am to 5pm",
+        "Huduma za eCitizen zitapatikana Jumamosi saa mbili asubuhi hadi saa kumi jioni",
+        "Our eCitizen support desk will help you Saturday 7 March from 8am to 5pm as we carry out maintenance",
+        "KRA iTax will be under scheduled maintenance on Saturday 7 March from 10pm to 5am. Pay later on eCitizen.",
+        "Huduma Centres will be closed for maintenance Saturday 7 March from 8am to 5pm. eCitizen stays up.",
+        "NTSA portal on eCitizen: maintenance Saturday 7 March from 8am to 5pm.",
+        "eCitizen: M-Pesa will not be available on Saturday 7 March from 10pm to 5am",
+        "Some eCitizen services will be off on Saturday 7 March from 10pm to 5am",
     ],
 )
 def test_what_leaves_anything_open_gives_none(words: str) -> None:
     assert stated_window(words, SAID) is None
+
+
+def test_somebody_elses_maintenance_is_read_where_it_is_not_about_ecitizen() -> None:
+    words = "iTax offline Saturday 10pm to Sunday 5am."
+    assert stated_window(words, SAID) is None
+    assert stated_window(words, SAID, "government") == (nairobi(NIGHT[0]), nairobi(NIGHT[1]))
 
 
 def test_tonight_said_after_midnight_may_be_either_night() -> None:
@@ -169,6 +202,8 @@ def test_whatever_is_written_gives_a_window_ahead_or_none(words: str, minutes: i
 
 def test_a_collected_post_says_what_it_covers_and_a_person_says_it_better(store: Store) -> None:
     store.activate_model(MODEL, "0" * 64)
+    theirs = {"handle": "HudumaKenya", "office": "Huduma Kenya", "is_ecitizen": False}
+    store.confirm_account("x:456", evidence="https://www.huduma.example/", who="desk 2", **theirs)
     ours = {"handle": "eCitizenKenya", "office": "Directorate of eCitizen", "is_ecitizen": True}
     store.confirm_account("x:123", evidence="https://www.ecitizen.example/", who="desk 2", **ours)
     words = "eCitizen rests on Saturday 07/03/2026 from 10pm to 5am"
@@ -178,17 +213,22 @@ def test_a_collected_post_says_what_it_covers_and_a_person_says_it_better(store:
             Post("x", "1", SAID, words, author="eCitizenKenya", author_id="123"),
             Post("x", "2", SAID, words, author="eCitizenKenya", author_id="123"),
             Post("x", "3", SAID, words, author="eCitizenKenya", author_id="123", edited_at=edited),
+            Post("x", "4", SAID, words, author="eCitizenKenya", author_id="123"),
+            Post("x", "5", SAID, words, author="HudumaKenya", author_id="456"),
+            Post("x", "6", SAID, words.replace("eCitizen", "Our system"), author="HudumaKenya", author_id="456"),
         ]
     )
-    status = replace(labels(kind="official"), status="maintenance", scope="statement")
-    store.save_labels(MODEL, [("x", number, status) for number in ("1", "3")])
+    status = replace(labels(kind="official"), status="maintenance", scope="statement", services=[])
+    store.save_labels(MODEL, [("x", number, status) for number in ("1", "3", "5", "6")])
     store.save_labels(MODEL, [("x", "2", replace(status, status="notice"))])
+    store.save_labels(MODEL, [("x", "4", replace(status, services=["passport"]))])
 
     def windows() -> dict[str, tuple[datetime | None, datetime | None]]:
         return {message["post"]: (message["from"], message["to"]) for message in official_messages(store.engine)}
 
     night = (nairobi(NIGHT[0]), nairobi(NIGHT[1]))
-    assert windows() == {"x:1": night, "x:2": (None, None), "x:3": (None, None)}
+    none = dict.fromkeys(("x:2", "x:3", "x:4", "x:6"), (None, None))
+    assert windows() == {"x:1": night, "x:5": night} | none
     by_hand = {"at": SAID.isoformat(), "account": "x:123", "status": "maintenance", "text": "shorter"}
     by_hand |= {"from": "2026-03-07T23:00+03:00", "to": "2026-03-08T01:00+03:00", "url": "https://x.com/i/status/1"}
     store.add_official([parse_official(by_hand)])
