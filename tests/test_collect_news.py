@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from conftest import KEY, NOW
+from faults import FeedPages
 from feed_server import Item, NewsSite, items
-from platforms import DROPPED, HTML, TRUNCATED, Clock, Fault, Reading, body, edited, status
+from platforms import DROPPED, HTML, TRUNCATED, Clock, Fault, Reading, _bytes, body, edited, status
 
 from collector import web
 from collector.sources import news
@@ -159,6 +160,20 @@ def test_ids(inside: str, expected: str | None) -> None:
     feed = f"<rss version='2.0'><channel><item>{inside}</item></channel></rss>"
     (item,) = news.parse(feed.encode(), "a feed")
     assert news.identifier(item, "host") == expected
+
+
+def test_an_old_item_among_new_ones_does_not_widen_the_first_look(reading: Reading, site: NewsSite, path: str) -> None:
+    def age(content: bytes) -> bytes:
+        shown = pages.read(content)
+        shown.insert(2, pages.dated(shown[0], 1, NOW - timedelta(days=300)))
+        return pages.write(content, shown)
+
+    pages = FeedPages()
+    listed = items(20, NOW - MINUTE)
+    site.publish(listed)
+    site.fail(edited(lambda content: age(_bytes(content))))
+    assert reading.run().new == 21
+    assert reading.coverage(stream(site, path)) == [(listed[-1].at, NOW)]
 
 
 def test_what_the_feed_no_longer_lists_is_a_gap(reading: Reading, site: NewsSite, clock: Clock, path: str) -> None:
