@@ -202,7 +202,8 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
     if spoke.empty:
         columns[3].metric(say(language, "first_official"), say(language, "none"), border=True)
     else:
-        first = spoke.iloc[0]
+        # Of words that are known to the same day the admission comes first, as on the ladder.
+        first = spoke.sort_values(["from_at", "status"]).iloc[0]
         form = {"day": "%a %d %b (day)", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}[first["precision"]]
         columns[3].metric(
             say(language, "first_official"),
