@@ -648,6 +648,18 @@ def test_calibration_error_and_curve_by_hand() -> None:
     assert (point["low"], point["high"]) == (pytest.approx(0.3127, abs=1e-3), pytest.approx(0.8318, abs=1e-3))
 
 
+def test_the_calibration_error_of_what_is_said_is_not_hidden_by_what_is_not() -> None:
+    examples = [Example("a", {"problems": []})] * 10
+    scores = dict.fromkeys(PROBLEMS, 0.0)
+    answers = [{"problems": ["slow"], "scores": scores | ({"slow": 0.8} if index < 5 else {})} for index in range(10)]
+    result = score_answers(examples, answers, resamples=50)["calibration"]
+    assert result["problems_ece"] == pytest.approx(5 * 0.8 / 80)
+    assert (result["problems_ece_from_half"], result["problems_ece_from_half_ci95"]) == (0.8, [0.8, 0.8])
+    answers = [{"problems": [], "scores": scores}] * 10
+    result = score_answers(examples, answers, resamples=50)["calibration"]
+    assert (result["problems_ece_from_half"], result["problems_ece_from_half_ci95"]) == (None, None)
+
+
 def test_a_confusion_has_a_column_for_no_answer() -> None:
     counted = confusion("sentiment", ["negative", "negative", "positive"], ["negative", "neutral", []])
     assert counted.tolist() == [[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]

@@ -42,6 +42,14 @@ def test_who_is_named_stays_named() -> None:
         assert "@eCitizenKenya".casefold() in vary("@eCitizenKenya site iko down", random.Random(seed)).casefold()
 
 
+def test_whom_a_message_addresses_stays_where_that_is_its_scope() -> None:
+    words = "We are aware of the downtime"
+    for text in (words, f"@user {words}", f"@user @user, {words}"):
+        starts = {vary(text, random.Random(seed), readdress=False).count("@user") for seed in range(200)}
+        assert starts == {text.count("@user")}
+    assert {vary(words, random.Random(seed)).count("@user") for seed in range(200)} == {0, 1, 2}
+
+
 @pytest.fixture
 def public(tmp_path: Path) -> Path:
     """A folder shaped as the public sets are, with invented posts."""
