@@ -19,7 +19,7 @@ from typing import Any
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline, make_union
+from sklearn.pipeline import make_union
 
 from classifier.auxiliary import LABELS_FILE, load_auxiliary
 from classifier.card import label_examples
@@ -65,18 +65,20 @@ def main() -> None:
     for path in chosen.files:
         lines = path.read_text(encoding="utf-8").split("\n")
         sets[path.name] = [parse_example(json.loads(line)) for line in lines if line.strip()]
+    features = make_union(
+        TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
+        TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True),
+    )
+    matrix = features.fit_transform(texts_of(learnt))
     rivals: dict[str, Any] = {}
     for head in chosen.heads:
         regression = LogisticRegression(C=10, max_iter=500, class_weight="balanced")
-        asked = [example for example in learnt if head in example.labels]
-        answers = [example.labels[head] for example in asked]
-        words = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
-        parts = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), min_df=2, sublinear_tf=True)
+        asked = [index for index, example in enumerate(learnt) if head in example.labels]
+        answers = [learnt[index].labels[head] for index in asked]
         if head == "problems":
-            rival = make_pipeline(make_union(words, parts), OneVsRestClassifier(regression))
-            rivals[head] = rival.fit(texts_of(asked), indicators(head, answers).astype(int))
+            rivals[head] = OneVsRestClassifier(regression).fit(matrix[asked], indicators(head, answers).astype(int))
         else:
-            rivals[head] = make_pipeline(make_union(words, parts), regression).fit(texts_of(asked), answers)
+            rivals[head] = regression.fit(matrix[asked], answers)
     model = load_model(chosen.model)
     print(f"the rival learnt from {len(learnt):,} posts\n")
     for name, examples in sets.items():
@@ -85,7 +87,7 @@ def main() -> None:
         ours = [asdict(label) for label in label_examples(model, redacted)]
         theirs: list[dict[str, Any]] = [{} for _ in examples]
         for head, rival in rivals.items():
-            for answer, told in zip(theirs, rival.predict(texts), strict=True):
+            for answer, told in zip(theirs, rival.predict(features.transform(texts)), strict=True):
                 answer[head] = (
                     [label for label, is_in in zip(HEADS[head], told, strict=True) if is_in]
                     if head == "problems"

@@ -34,7 +34,7 @@ def whole(model: Model, examples: list[Example]) -> str:
     for head in ("problems", "kind"):
         all_, half = (shown_score(scores["calibration"], f"{head}_ece{part}") for part in ("", "_from_half"))
         lines.append(
-            f"Calibration error of {head} {all_} (wanted {WANTED_ERROR}); over what is said with .5 or more {half}."
+            f"Calibration error of {head} {all_} (wanted {WANTED_ERROR} at most); over what is said with .5 or more {half}."
         )
     messages = [example for example in examples if "scope" in example.labels]
     told = [asdict(label) for label in label_examples(model, messages, official=True)]
