@@ -13,7 +13,7 @@ from typing import Any
 from classifier.commands import default_corpus
 from classifier.corpus import HEADS
 
-TABLED = ("problems", "kind", "sentiment", "about", "status")
+TABLED = ("problems", "kind", "sentiment", "about", "status", "scope")
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 
     python benchmarks/near_copies.py [FILE.jsonl ...]
 
-Two texts are near-copies where more than SHARE of their word 4-grams are common (Jaccard; shorter texts are one gram).
-Ends with status 1 where there are any.
+Two texts are near-copies where more than SHARE of their word 4-grams are common (Jaccard; shorter texts are one gram). Mentions
+and placeholders are no words: whom two posts address does not make them differ. Posts that are one word alone, a greeting or
+a sigh, are counted apart: nobody copied them. Ends with status 1 where there are any others.
 """
 
 from __future__ import annotations
@@ -18,11 +19,16 @@ from classifier.commands import default_corpus
 
 SHARE = 0.5
 WORDS = 4
+MARKS = re.compile(r"<[A-Z]+>|@\w+")
 DEMO = Path(__file__).parent.parent / "data" / "demo"
 
 
+def words_of(text: str) -> list[str]:
+    return re.findall(r"\w+", MARKS.sub(" ", text).lower())
+
+
 def grams(text: str) -> frozenset[tuple[str, ...]]:
-    words = re.findall(r"\w+", text.lower())
+    words = words_of(text)
     return frozenset(tuple(words[at : at + WORDS]) for at in range(max(1, len(words) - WORDS + 1)))
 
 
@@ -39,6 +45,7 @@ def main() -> None:
     holders: dict[tuple[str, ...], list[int]] = defaultdict(list)
     seen: list[frozenset[tuple[str, ...]]] = []
     found: Counter[tuple[str, str]] = Counter()
+    one_word: Counter[str] = Counter()
     for index, (part, text) in enumerate(texts):
         own = grams(text)
         common = Counter(other for gram in own for other in holders[gram])
@@ -46,6 +53,9 @@ def main() -> None:
             theirs = texts[other][0]
             # Within a part, and among the posts of a file from elsewhere, copies do no harm.
             if theirs != part and {theirs, part} & parts and shared / len(own | seen[other]) > SHARE:
+                if len(words := words_of(text)) < 2:
+                    one_word[" ".join(words)] += 1
+                    continue
                 found[theirs, part] += 1
                 print(f"{theirs} | {texts[other][1]}\n{part} | {text}\n")
         for gram in own:
@@ -53,6 +63,7 @@ def main() -> None:
         seen.append(own)
     counts = Counter(part for part, _ in texts)
     print(", ".join(f"{part} {count:,}" for part, count in counts.items()))
+    print(f"{sum(one_word.values())} pairs of one word alone {dict(one_word) or ''}".rstrip())
     print(f"{sum(found.values())} near-copies between them {dict(found) or ''}".rstrip())
     raise SystemExit(bool(found))
 

@@ -1,4 +1,4 @@
-"""Variations of a training text that leave every label as it is: how people type, and whom they address."""
+"""Variations of a training text that leave its labels as they are: how people type, and whom they address."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ _CAPITAL = re.compile(r"(?<![<A-Z])[A-Z](?![A-Z]*>)")  # those of placeholders s
 _PUNCTUATION = re.compile(r"[.,!?;:]+")
 
 
-def vary(text: str, random: Random) -> str:
+def vary(text: str, random: Random, *, readdress: bool = True) -> str:
     """The text as another person might have typed it; about half of the calls change something.
 
-    Who is addressed with `@user` says nothing of what a post is, but a corpus has more desks than users begin that way.
+    Who is addressed with `@user` says nothing of what a post is, but a corpus has more desks than users begin that way. It does
+    say whether an official message is a statement or a reply: without `readdress` it stays.
     """
-    if random.random() < 0.25:
+    if random.random() < 0.25 and readdress:
         text = _readdress(text, random)
     if random.random() < 0.15:
         text = _CAPITAL.sub(lambda match: match.group().lower(), text)

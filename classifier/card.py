@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from classifier.corpus import Example
     from classifier.model import Model
+    from data.store import Labels
 
 
 def model_card(model: Model, record: Mapping[str, Any], test: Sequence[Example]) -> str:
@@ -39,22 +40,23 @@ the annotation guide. For counting complaints over time, not for judging a perso
 - Runtime: {model.manifest["runtime"]}, {model.manifest["precision"]}; reads the first {model.manifest["max_pieces"]} pieces.
 - Unsure: below a confidence of {model.manifest["unsure_below"]:.2f}, fitted on dev; and whatever its confidence, a post
   that is longer than what is read, one whose language is `other`, and one of whose pieces {FOREIGN_SHARE:.0%} or more are unknown.
-- The language `other` is a test of script: a text without a word in Latin letters. French, German or Spanish is read
-  as if it were `en`, `sw` or `mixed`, and labelled so.
+- The language `other` is a test of script: a text without a word in Latin letters, or with more letters of other scripts,
+  placeholders, handles and names of services aside. French, German or Spanish is read as if it were `en`, `sw` or `mixed`,
+  and labelled so.
+- An official message that begins with a mention, or that the platform says answers another post, is a `reply`; the scope of the
+  others is the model's.
 
 {score_tables("The corpus' test part", model, test)}"""
 
 
 def score_tables(name: str, model: Model, examples: Sequence[Example]) -> str:
     """Markdown tables of every score with its interval; the examples' texts are redacted ones."""
-    labels = label_texts(model, [example.text for example in examples])
+    labels = label_examples(model, examples)
     scores = score_answers(examples, [asdict(label) for label in labels])
-    lines = [f"### {name}: {len(examples):,} posts", "", "| head | macro F1 | micro F1 or accuracy |", "|---|---|---|"]
-    for head in SCORED:
-        if head in scores:
-            other = "micro_f1" if head == "problems" else "accuracy"
-            lines.append(f"| {head} | {shown_score(scores[head], 'macro_f1')} | {shown_score(scores[head], other)} |")
-    lines += ["", f"Calibration error of problems {shown_score(scores['calibration'], 'problems_ece')}."]
+    lines = [f"### {name}: {len(examples):,} posts", "", *head_rows(scores), ""]
+    for head in ("problems", "kind"):
+        whole, half = (shown_score(scores["calibration"], f"{head}_ece{part}") for part in ("", "_from_half"))
+        lines.append(f"Calibration error of {head} {whole}; over what is said with a probability of .5 or more {half}.")
     named = [
         (example.labels["lang"], label.lang)
         for example, label in zip(examples, labels, strict=True)
@@ -79,6 +81,24 @@ def score_tables(name: str, model: Model, examples: Sequence[Example]) -> str:
         cells = [shown_score(part[head], "macro_f1") for head in ("problems", "kind", "sentiment", "about")]
         lines.append(f"| {lang} | {part['n']} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def label_examples(model: Model, examples: Sequence[Example], *, official: bool = False) -> list[Labels]:
+    """What the model says of examples, as of a stored post; `official` as in `label_texts`."""
+    texts, replies = [example.text for example in examples], [example.is_reply for example in examples]
+    return label_texts(model, texts, official=official, replies=replies)
+
+
+def head_rows(scores: Mapping[str, Any], wanted: Mapping[str, str] | None = None) -> list[str]:
+    """A Markdown table with a row for each head, and a column with what is `wanted` of it."""
+    column = " wanted |" if wanted else ""
+    lines = [f"| head | macro F1 | micro F1 or accuracy |{column}", f"|---|---|---|{'---|' if wanted else ''}"]
+    for head in SCORED:
+        if head in scores:
+            other = "micro_f1" if head == "problems" else "accuracy"
+            row = f"| {head} | {shown_score(scores[head], 'macro_f1')} | {shown_score(scores[head], other)} |"
+            lines.append(row + (f" {wanted.get(head, '')} |" if wanted else ""))
+    return lines
 
 
 def _all_right(examples: Sequence[Example], labels: Sequence[Any]) -> list[bool]:

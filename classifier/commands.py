@@ -137,7 +137,8 @@ def _labelled(
 ) -> Iterator[dict[str, Any]]:
     from classifier.labelling import label_texts
 
-    for post, labels in zip(posts, label_texts(model, [post["text"] for post in posts], known=known), strict=True):
+    texts, replies = [post["text"] for post in posts], [bool(post.get("reply_to")) for post in posts]
+    for post, labels in zip(posts, label_texts(model, texts, known=known, replies=replies), strict=True):
         yield post | asdict(labels) | {"model": model.id}
 
 
@@ -254,7 +255,14 @@ def label_store(
             if not batch:
                 break
             texts = [text for _, _, text in batch]
-            labels = label_texts(model, texts, known=None if official else known, official=official)
+            replies = store.replies((source, id_) for source, id_, _ in batch)
+            labels = label_texts(
+                model,
+                texts,
+                known=None if official else known,
+                official=official,
+                replies=[(source, id_) in replies for source, id_, _ in batch],
+            )
             labelled = [(source, id_, label) for (source, id_, _), label in zip(batch, labels, strict=True)]
             saved = store.save_labels(model.id, labelled, {(source, id_): text for source, id_, text in batch})
             done += saved
@@ -350,8 +358,9 @@ def _answers_of(model: Model, posts: LabelledPosts) -> tuple[list[dict[str, Any]
     from classifier.labelling import label_texts
 
     started = time.monotonic()
+    texts, replies = zip(*((example.text, example.is_reply) for example in posts.examples), strict=True)
     with progress_bar("labelling", len(posts.examples)) as progress:
-        labels = label_texts(model, [example.text for example in posts.examples], progress)
+        labels = label_texts(model, texts, progress, replies=replies)
     rate = round(len(labels) / max(time.monotonic() - started, 1e-9), 1)
     return [asdict(label) for label in labels], rate
 
@@ -414,8 +423,14 @@ def _show_scores(result: dict[str, Any], answers: Path | None) -> None:
                 typer.echo(
                     f"  {label:<14} P {row['precision']:.2f}  R {row['recall']:.2f}  F1 {row['f1']:.2f}  of {row['support']}"
                 )
-    if "problems_ece" in result.get("calibration", {}):
-        typer.echo(f"calibration error of problems {result['calibration']['problems_ece']:.3f}")
+    calibration = result.get("calibration", {})
+    for head in ("problems", "kind"):
+        if f"{head}_ece" in calibration:
+            half = calibration[f"{head}_ece_from_half"]
+            sure = "nothing is" if half is None else f"{half:.3f} over what is"
+            typer.echo(
+                f"calibration error of {head} {calibration[f'{head}_ece']:.3f}; {sure} said with a probability of .5 or more"
+            )
     for head, measures in result.get("against", {}).items():
         for average, row in measures.items():
             if average == "n":
@@ -451,7 +466,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME@HASH|FOLDER",
-            help="Go on from this model instead of the backbone: less time, as for corrections.",
+            help="Begin half-way between the backbone and this model: what it learnt is kept, what it learnt by heart is not.",
         ),
     ] = None,
 ) -> None:

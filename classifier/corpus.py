@@ -30,12 +30,14 @@ _LABEL_LIKE = re.compile(r"[A-Za-z_ -]{1,24}")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A post with its labels; `labels` holds a list for problems and one name for each other head that was answered."""
+    """A post with its labels; `labels` holds a list for problems and one name for each other head that was answered.
+    `is_reply`: the platform says that it answers another post."""
 
     text: str
     labels: dict[str, Any]
     split: str | None = None
     votes: list[dict[str, Any]] = field(default_factory=list)
+    is_reply: bool = False
 
     def shares(self, head: str) -> list[float]:
         """The share of the votes for each label of a head; all zero where nobody answered it."""
@@ -56,7 +58,7 @@ def parse_example(record: dict[str, Any]) -> Example:
     if not isinstance(votes, list) or not all(isinstance(vote, dict) for vote in votes):
         raise InputError("votes must be a list of objects")
     votes = [checked_labels(vote) | ({"lang": labels["lang"]} if "lang" in labels else {}) for vote in votes]
-    return Example(text, labels, record.get("split"), votes)
+    return Example(text, labels, record.get("split"), votes, bool(record.get("reply_to")))
 
 
 def checked_labels(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -155,6 +155,8 @@ def score_answers(
     calibration: dict[str, Any] = {}
     for head, (hits, probability) in claims(examples, answers).items():
         calibration |= _calibration_error(f"{head}_ece", hits, probability, resamples)
+        # Most claims are that a problem is not there, and easy: they hide how those fare by which a problem is.
+        calibration |= _calibration_error(f"{head}_ece_from_half", hits, probability, resamples, least=0.5)
     if calibration:
         result["calibration"] = calibration
     if slices:
@@ -196,17 +198,24 @@ def _bins(probability: NDArray[np.float64]) -> NDArray[np.int_]:
 
 
 def _calibration_error(
-    name: str, hits: NDArray[np.bool_], probability: NDArray[np.float64], resamples: int
+    name: str, hits: NDArray[np.bool_], probability: NDArray[np.float64], resamples: int, least: float = 0.0
 ) -> dict[str, Any]:
-    """Expected calibration error over all claims, in 15 bins of equal width; posts are what is resampled."""
-    bins = _bins(probability)
+    """Expected calibration error over the claims of a probability from `least` up, in 15 bins of equal width.
+
+    Posts are what is resampled; the score is None where there is no such claim.
+    """
+    bins, counts = _bins(probability), probability >= least
     surplus = np.stack(
-        [((probability - hits) * (bins == index)).sum(axis=1) for index in range(ECE_BINS)], axis=1
+        [((probability - hits) * (counts & (bins == index))).sum(axis=1) for index in range(ECE_BINS)], axis=1
     )  # (posts, bins)
+    claimed = counts.sum(axis=1)
     generator = np.random.default_rng(SEED)
     posts = len(hits)
     samples = [np.arange(posts), *(generator.integers(0, posts, posts) for _ in range(resamples))]
-    error = [np.abs(surplus[drawn].sum(axis=0)).sum() / hits.size for drawn in samples]
+    error = [
+        np.abs(surplus[drawn].sum(axis=0)).sum() / whole if (whole := claimed[drawn].sum()) else np.nan
+        for drawn in samples
+    ]
     return _with_interval(name, np.array(error))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-COLUMNS = ("text", "id", "source", "synthetic", *HEADS)
+COLUMNS = ("text", "id", "source", "reply_to", "synthetic", *HEADS)
 BATCH_POSTS = 2_000
 BATCH_CHARACTERS = 1_000_000
 _KEY_FIELDS = ("source", "id")
@@ -117,6 +117,8 @@ def read_labelled(
                 ours = _renamed(record, columns)
                 if ours.get("text") is None:
                     theirs = next((theirs for theirs, name in columns.items() if name == "text"), None)
+                    if len(record) == 1 and ";" in next(iter(record)):
+                        raise RecordError("its columns are parted by semicolons, where commas are expected")
                     raise RecordError(
                         f"there is no column {theirs!r}, which --columns names"
                         if theirs
@@ -125,7 +127,8 @@ def read_labelled(
                 if _is_foreign_tag(ours.get("lang")):
                     foreign_tags += 1
                     ours["lang"] = None
-                examples.append(Example(clean(ours["text"], record.get("author")), checked_labels(ours)))
+                text = clean(ours["text"], record.get("author"))
+                examples.append(Example(text, checked_labels(ours), is_reply=bool(ours.get("reply_to"))))
             except InputError as error:
                 raise InputError(f"{path}, {place}: {error}") from None
             keys.append(_key_fields(ours))

@@ -32,6 +32,7 @@ LABELS = sum(map(len, HEADS.values()))
 PIECE_CHARACTERS = 16  # the longest piece has so many: what lies behind is cut off before it costs time and memory
 FOREIGN_SHARE = 0.2  # of pieces that are unknown, from which up a text is not one that the model can read
 _PADDING_STEP = 8
+_TEMPERATURES = 0.01, 100.0  # beyond which every probability is 0, 1 or the same
 
 
 def file_sha256(path: Path) -> str:
@@ -205,6 +206,16 @@ def load_model(folder: Path | None = None, *, threads: int | None = None) -> Mod
         raise ModelError(f"{folder} answers with other labels than the annotation guide has; train it anew")
     if not _is_whole(manifest):
         raise ModelError(f"{folder / MANIFEST_FILE} is incomplete or damaged; get the model anew")
+    least, most = _TEMPERATURES
+    for head in HEADS:
+        if not least <= manifest["temperatures"][head] <= most:
+            raise ModelError(
+                f"{folder / MANIFEST_FILE}: the temperature of {head} is not between {least} and {most:.0f}; get the model anew"
+            )
+    if not manifest["name"].strip() or not manifest["name"].isprintable():
+        raise ModelError(
+            f"{folder / MANIFEST_FILE}: the model's name is empty or cannot be printed; get the model anew"
+        )
     model = Model(folder, manifest, sha256(content).hexdigest(), threads)
     for name in manifest["files"]:
         model.read_file(name)
@@ -217,7 +228,7 @@ def _is_whole(manifest: dict[str, Any]) -> bool:
         temperatures = [manifest["temperatures"][head] for head in HEADS]
         shares = [*(manifest["thresholds"][problem] for problem in HEADS["problems"]), manifest["unsure_below"]]
         return (
-            all(0 < temperature < np.inf for temperature in temperatures)
+            all(isinstance(temperature, int | float) for temperature in temperatures)
             and all(0 <= share <= 1 for share in shares)
             and isinstance(manifest["max_pieces"], int)
             and 8 <= manifest["max_pieces"] <= 512

@@ -30,7 +30,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON value."
     """List the models that are here, checked, and the releases that are not."""
     set_up_logs()
     with one_line_errors():
-        from classifier.releases import known_releases, models_folder, places
+        from classifier.releases import known_releases, models_folder, origin, places
 
         known = known_releases()
         here = places()
@@ -48,6 +48,8 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON value."
         for row in rows:
             says = row["says"] or row["note"] or ""
             typer.echo(f"{row['id']:<32} {row['state']:<13} {row['released'] or 'not released':<13} {says}".rstrip())
+            if row["state"] == "not here":
+                typer.echo(f"    {origin(_reference(row['id']))}")
         say(f"kept in {models_folder()}")
 
 
@@ -163,11 +165,13 @@ def checkpoint(
 def get(
     reference: Annotated[str, typer.Argument(metavar="NAME@HASH", help="With at least 12 digits of the hash.")],
     source: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--from", metavar="FOLDER|FILE|https://...", help="Its folder, its release file, or a folder of them."
+            "--from",
+            metavar="FOLDER|FILE|https://...",
+            help="Its folder, its release file, or a folder of them; `tracker model list` says where a release would come from.",
         ),
-    ],
+    ] = None,
 ) -> None:
     """Bring a model here, checked by its hash, so that NAME@HASH can be named from then on."""
     set_up_logs()
@@ -178,6 +182,11 @@ def get(
         try:
             found = releases.find_model(reference)
         except ModelError:
+            if source is None:
+                raise InputError(
+                    f"{wanted} is not here: say with --from which folder, file or https:// address it is to come from; "
+                    f"{releases.origin(wanted)}"
+                ) from None
             with progress_bar(f"{wanted}, MiB", None) as progress:
                 found = releases.get(
                     wanted, source, lambda done, total: progress(done // 2**20, total and -(-total // 2**20))

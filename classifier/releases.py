@@ -193,8 +193,17 @@ def find_model(reference: str | None = None) -> Model:
             return model
     raise ModelError(
         f"{wanted} is not to be had here: it is neither among the models that ship nor in {models_folder()}"
-        f"{''.join(damage)}; get it with `tracker model get {wanted} --from FOLDER|FILE|https://...`"
+        f"{''.join(damage)}; get it with `tracker model get {wanted} --from FOLDER|FILE|https://...`; {origin(wanted)}"
     )
+
+
+def origin(wanted: Reference) -> str:
+    """Where a model that is not here would come from, for people: what its line in a list of releases says, if it has one."""
+    release = next((each for each in known_releases().values() if _fits(each.id, wanted)), None)
+    if release is None:
+        return "no list of releases names it: ask those who labelled with it for its release file or its folder"
+    file = f"{release.id}{ENDING}, SHA-256 {release.file_sha256}"
+    return f"its release file is {file}" + (f" ({release.note})" if release.note else "")
 
 
 def _reference_of(id_: str) -> Reference:

@@ -203,11 +203,12 @@ def _summary(result: Mapping[str, Any]) -> str:
             )
     calibration = result.get("calibration", {})
     for head in ("problems", "kind"):
-        if f"{head}_ece" in calibration:
-            rows.append(
-                f'<tr><th scope="row">{head}</th><td>calibration error</td>{_score(calibration, f"{head}_ece", 3)}'
-                '<td class="unit">less is better</td></tr>'
-            )
+        for name, what in ((f"{head}_ece", ""), (f"{head}_ece_from_half", " of what is said with .5 or more")):
+            if name in calibration:
+                rows.append(
+                    f'<tr><th scope="row">{head}</th><td>calibration error{what}</td>{_score(calibration, name, 3)}'
+                    '<td class="unit">less is better</td></tr>'
+                )
     return _table([("", "question"), ("", "measure"), ("", "value and interval"), ("", "0 to 1")], rows)
 
 

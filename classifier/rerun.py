@@ -45,6 +45,10 @@ class Row:
     model: str | None
     said: dict[str, Any]
     corrected: bool
+    of_account: bool = (
+        False  # which is on the list of official ones, so that it has a status whatever the model takes it for
+    )
+    is_reply: bool = False
     is_emptied: bool = False  # by the retention limit
 
 
@@ -99,7 +103,17 @@ def _row(number: int, record: dict[str, Any]) -> Row:
     identifier = _identifier(record)
     if not is_unicode(json.dumps([text, identifier, said], ensure_ascii=False)):
         raise ValueError("it is not Unicode text")
-    return Row(number, identifier, text, model, said, bool(corrections), bool(record.get("text_erased_at")))
+    return Row(
+        number,
+        identifier,
+        text,
+        model,
+        said,
+        bool(corrections),
+        of_account=any((each["field"], each["who"]) == ("kind", "account") for each in corrections),
+        is_reply=bool(record.get("reply_to")),
+        is_emptied=bool(record.get("text_erased_at")),
+    )
 
 
 def _identifier(record: dict[str, Any]) -> str | None:
@@ -398,18 +412,20 @@ def _same(named: str | None, model: Model) -> bool:
 def _compared(
     batch: list[Row], planned: Plan, drift: Drift, progress: Callable[[int, int], None], show_text: bool
 ) -> Iterator[dict[str, Any]]:
-    by_model: dict[str, list[Row]] = {}
+    by_model: dict[tuple[str, bool], list[Row]] = {}
     models = {model.id: model for model in planned.models.values()}
     for row in batch:
-        by_model.setdefault(planned.models[row.model].id, []).append(row)
+        by_model.setdefault((planned.models[row.model].id, row.of_account), []).append(row)
     answers: dict[int, tuple[str, dict[str, Any]]] = {}
-    for id_, rows in by_model.items():
+    for (id_, of_account), rows in by_model.items():
         before = drift.posts + len(answers)
 
         def advance(done: int, before: int = before) -> None:
             progress(before + done, planned.posts)
 
-        for row, labels in zip(rows, label_texts(models[id_], [row.text for row in rows], advance), strict=True):
+        texts, replies = [row.text for row in rows], [row.is_reply for row in rows]
+        found_labels = label_texts(models[id_], texts, advance, official=of_account, replies=replies)
+        for row, labels in zip(rows, found_labels, strict=True):
             again = {"problems": sorted(labels.problems), "services": sorted(labels.services)}
             answers[row.number] = (id_, asdict(labels) | again)
     for row in batch:

@@ -260,7 +260,10 @@ class _Batches:
     def __iter__(self) -> Any:
         texts, targets = list(self._texts), list(self._targets)
         if self._recipe.vary_texts:
-            texts = [vary(text, self._random) for text in texts]
+            texts = [
+                vary(text, self._random, readdress=not target["scope"].any())
+                for text, target in zip(texts, targets, strict=True)
+            ]
         for index in self._complaints:
             if self._random.random() < self._recipe.joined_posts:
                 other = self._random.choice(self._complaints)

@@ -102,10 +102,8 @@ def settled_posts() -> Subquery:
             value = func.replace(type_coerce(value, Text), '"', "", type_=Text)  # JSON of a name is the name in quotes
         settled[field] = func.coalesce(value, labels.c[field])
         said: Any = labels.c[field]
-        if (
-            field in OFFICIAL_FIELDS
-        ):  # of a listed account there is a status even where the model takes the post for another kind
-            said = case((labels.c.kind == "official", said))
+        if field in OFFICIAL_FIELDS:  # a listed account's post has them whatever the model takes it for
+            said = case((or_(posts.c.account.is_not(None), labels.c.kind == "official"), said))
         rest += [
             said.label(f"{field}_said"),
             newest.c.who.label(f"{field}_who"),
@@ -138,13 +136,13 @@ def corrections_of(row: RowMapping) -> list[dict[str, Any]]:
     """Of a row of `settled_posts`, for each corrected field `{"field", "model_said", "who", "at"}`.
 
     `model_said` is the word of the model that the row names. Status and scope that fell with the kind are in the list. Where
-    the list of official accounts decided against the model, `who` is `account`.
+    the list of official accounts decided the kind against the model, its `who` is `account`; the status and the scope are the
+    model's own then.
     """
     found = []
     for field in FIELDS:
         said, decider = row[f"{field}_said"], field
-        is_by_account = row["account"] is not None and row["kind_said"] != "official"
-        if is_by_account and (field == "kind" or (field in OFFICIAL_FIELDS and row[f"{field}_who"] is None)):
+        if field == "kind" and row["account"] is not None and said != "official":
             at = row["first_seen_at"].isoformat()
             found.append({"field": field, "model_said": said, "who": "account", "at": at})
             continue

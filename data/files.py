@@ -376,6 +376,8 @@ def _row(names: Sequence[str], cells: Sequence[str], delimiter: str) -> dict[str
     if len(cells) != len(names):
         more = len(cells) > len(names)
         hint = "; put text that holds a comma in quotes" if more and delimiter == "," else ""
+        if len(names) == 1 and ";" in names[0]:
+            hint = "; its columns are parted by semicolons, where commas are expected"
         return RecordError(f"{'more' if more else 'fewer'} cells than the header has columns{hint}")
     for number, cell in enumerate(cells, 1):
         if not is_unicode(cell):

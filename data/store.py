@@ -287,6 +287,12 @@ class Store:
         with self.engine.connect() as connection:
             return [(row.source, row.id, row.text) for row in connection.execute(query)]
 
+    def replies(self, keys: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which of these posts answer another one, as (source, id)."""
+        posts = tables.posts
+        with self.engine.connect() as connection:
+            return {(row.source, row.id) for row in _found(connection, posts, keys, posts.c.reply_to) if row.reply_to}
+
     def count_unlabelled(self, model: str) -> int:
         """How many posts that have a text have no label of this model."""
         with self.engine.connect() as connection:

@@ -130,6 +130,10 @@ PLAIN = "ecitizen iko down tena, haifunguki kabisa"
         "система не работает уже третий день",
         "系统坏了",
         "ecitizen 系统 坏了 登录 失败",
+        "الموقع eCitizen لا يعمل منذ ثلاثة أيام",
+        "Сайт e-Citizen отличный, спасибо @eCitizenKenya <URL>",
+        "M-Pesa እና eCitizen አይሰራም",
+        "eCitizen app ya arabi: الموقع لا يعمل منذ ثلاثة أيام",
         LONG,
         PLAIN + " " * 5_000 + "!",
     ],
@@ -137,6 +141,28 @@ PLAIN = "ecitizen iko down tena, haifunguki kabisa"
 def test_what_the_model_cannot_read_or_did_not_read_to_its_end_is_unsure(model: Model, text: str) -> None:
     (labels,) = label_texts(model, [text])
     assert labels.unsure
+
+
+@pytest.mark.parametrize(
+    ("text", "is_other"),
+    [
+        ("الموقع eCitizen لا يعمل", True),
+        ("@eCitizenKenya @user <PHONE> не работает", True),
+        ("eCitizen да M-Pesa", True),
+        ("site ecitizen.go.ke 打不开三天了没有人回复我们", True),
+        ("eCitizen iko down, naona Ошибка tu", False),
+        ("eCitizen 😡", False),
+        ("eCitizen!", False),
+        ("Nimelipa café, ñoño na phải", False),
+        ("@eCitizenKenya <PHONE> 😡", True),
+    ],
+)
+def test_a_script_is_told_by_most_letters_names_and_placeholders_aside(
+    model: Model, text: str, *, is_other: bool
+) -> None:
+    (labels,) = label_texts(model, [text])
+    assert (labels.lang == "other") == is_other
+    assert labels.unsure or not is_other
 
 
 def test_a_text_that_is_read_whole_is_unsure_by_its_confidence_alone(model: Model, texts: list[str]) -> None:
@@ -292,6 +318,20 @@ def test_a_file_that_changes_after_the_check_is_refused(copied: Path) -> None:
 def test_a_number_of_pieces_that_no_model_reads_is_refused(copied: Path, pieces: Any) -> None:
     with pytest.raises(ModelError, match="incomplete or damaged"):
         load_model(rewrite(copied, max_pieces=pieces))
+
+
+@pytest.mark.parametrize("value", [0, -1, 0.001, 1e9, 10**400, float("nan"), float("inf")])
+def test_a_temperature_that_leaves_no_probability_is_refused_by_name(copied: Path, value: float) -> None:
+    temperatures = load_model().manifest["temperatures"]
+    with pytest.raises(ModelError, match=r"the temperature of about is not between 0\.01 and 100; get the model anew"):
+        load_model(rewrite(copied, temperatures=temperatures | {"about": value}))
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\x1b[31mred", "a\nb", "a\u202eb", "\ud800"])
+def test_a_name_that_cannot_be_printed_is_refused(copied: Path, name: str) -> None:
+    with pytest.raises(ModelError, match="cannot be printed") as raised:
+        load_model(rewrite(copied, name=name))
+    assert str(raised.value).isprintable()
 
 
 def test_a_piece_that_the_graph_does_not_know_ends_in_one_line(copied: Path) -> None:

@@ -648,6 +648,44 @@ def test_calibration_error_and_curve_by_hand() -> None:
     assert (point["low"], point["high"]) == (pytest.approx(0.3127, abs=1e-3), pytest.approx(0.8318, abs=1e-3))
 
 
+def test_a_reply_is_scored_as_the_store_would_label_it(tracker: Tracker, tmp_path: Path) -> None:
+    words = "Access to services has now been restored"
+    official = {"kind": "official", "status": "resolved", "text": words}
+    rows = [official | {"scope": "statement", "to": None}, official | {"scope": "reply", "to": "77"}]
+    rows.append(official | {"scope": "reply", "text": f"@jane_wanjiru {words}"})
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = tracker("evaluate", "in.jsonl", "--columns", "reply_to=to", "--json", "--predictions", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["scope"]["accuracy"] == 1
+    (tmp_path / "posts.jsonl").write_text(
+        "".join(json.dumps({"text": row["text"], "reply_to": row.get("to")}) + "\n" for row in rows), encoding="utf-8"
+    )
+    assert tracker("classify", "--input", "posts.jsonl", "--output", "labelled.jsonl").returncode == 0
+    for name in ("out.jsonl", "labelled.jsonl"):
+        told = [json.loads(line)["scope"] for line in (tmp_path / name).read_text(encoding="utf-8").splitlines()]
+        assert told == ["statement", "reply", "reply"]
+
+
+@pytest.mark.parametrize("row", ["ecitizen iko down;complaint", "haifunguki, hata leo;complaint"])
+def test_a_table_parted_by_semicolons_is_said_to_be_one(tracker: Tracker, tmp_path: Path, row: str) -> None:
+    (tmp_path / "in.csv").write_text(f"text;kind\n{row}\n", encoding="utf-8")
+    done = tracker("evaluate", "in.csv")
+    assert done.returncode == 2
+    assert "in.csv, line 2: " in done.stderr and "semicolons" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_calibration_error_of_what_is_said_is_not_hidden_by_what_is_not() -> None:
+    examples = [Example("a", {"problems": []})] * 10
+    scores = dict.fromkeys(PROBLEMS, 0.0)
+    answers = [{"problems": ["slow"], "scores": scores | ({"slow": 0.8} if index < 5 else {})} for index in range(10)]
+    result = score_answers(examples, answers, resamples=50)["calibration"]
+    assert result["problems_ece"] == pytest.approx(5 * 0.8 / 80)
+    assert (result["problems_ece_from_half"], result["problems_ece_from_half_ci95"]) == (0.8, [0.8, 0.8])
+    answers = [{"problems": [], "scores": scores}] * 10
+    result = score_answers(examples, answers, resamples=50)["calibration"]
+    assert (result["problems_ece_from_half"], result["problems_ece_from_half_ci95"]) == (None, None)
+
+
 def test_a_confusion_has_a_column_for_no_answer() -> None:
     counted = confusion("sentiment", ["negative", "negative", "positive"], ["negative", "neutral", []])
     assert counted.tolist() == [[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from data.store import Labels
+
+    Tracker = Callable[..., subprocess.CompletedProcess[str]]
 
 EVIDENCE = "https://www.ecitizen.example/contacts"
 OURS: dict[str, Any] = {
@@ -63,8 +66,6 @@ def label_as(store: Store, number: int, label: Labels, source: str = "x") -> Non
 
 def with_status(status: str = "acknowledged", scope: str = "statement", **more: Any) -> Labels:
     """What the model says of a post that it takes for a complaint, though it is by a listed account."""
-    from dataclasses import replace
-
     return replace(labels("outage", **more), status=status, scope=scope)
 
 
@@ -242,16 +243,20 @@ def test_an_export_says_that_the_list_decided_against_the_model(store: Store) ->
     store.confirm_account("x:123", **OURS)
     store.save_page([said(1), said(2)])
     label_as(store, 1, with_status())
-    from dataclasses import replace
-
     label_as(store, 2, replace(with_status("update"), kind="official"))
     posts = settled_posts()
     with store.engine.connect() as connection:
         rows = {row["id"]: row for row in connection.execute(select(posts)).mappings()}
     assert (rows["1"]["kind"], rows["1"]["status"]) == ("official", "acknowledged")
     said_by_model = {(each["field"], each["model_said"], each["who"]) for each in corrections_of(rows["1"])}
-    assert said_by_model == {("kind", "complaint", "account"), ("status", None, "account"), ("scope", None, "account")}
+    assert said_by_model == {("kind", "complaint", "account")}  # the status is the model's own
     assert corrections_of(rows["2"]) == []
+    store.correct("x", "1", {"status": "update"}, "desk 2")
+    with store.engine.connect() as connection:
+        row = connection.execute(select(posts).where(posts.c.id == "1")).mappings().one()
+    kind, status = corrections_of(row)
+    assert (kind["who"], status["field"], status["model_said"]) == ("account", "status", "acknowledged")
+    assert status["who"] != "account"
 
 
 def test_what_an_official_account_reposts_is_not_its_word(store: Store) -> None:
@@ -466,6 +471,76 @@ def test_of_a_listed_account_the_model_gives_a_status_whatever_it_takes_the_post
     assert official[0].status is not None and official[0].scope in ("statement", "reply")
     for one, other in zip(plain, official, strict=True):
         assert (one.kind, one.scores, one.kind_score) == (other.kind, other.scores, other.kind_score)
+
+
+WORD = "Access to services has now been restored"
+
+
+@pytest.mark.parametrize("start", ["@user ", "@eCitizenKenya, ", " @user @user "])
+def test_an_official_message_that_begins_with_a_mention_is_a_reply(start: str) -> None:
+    model = load_model()
+    words = [WORD, start + WORD, f"{WORD} {start}", "eCitizen iko down tangu asubuhi", f"{start}haifunguki"]
+    labels = label_texts(model, words, official=True)
+    assert [label.scope for label in labels[:3]] == ["statement", "reply", "statement"]
+    assert labels[4].scope == "reply"
+    assert label_texts(model, words[3:]) == [replace(label, status=None, scope=None) for label in labels[3:]]
+
+
+def test_what_answers_another_post_is_a_reply_by_its_post_and_not_by_its_text() -> None:
+    model, known = load_model(), {}
+    words, replies = [WORD, WORD, "asante sana"], [False, True, True]
+    first = label_texts(model, words, known=known, replies=replies)
+    assert [(label.kind, label.scope) for label in first[:2]] == [("official", "statement"), ("official", "reply")]
+    assert first[2].kind != "official" and first[2].scope is None
+    # What is known of a text goes from one call to the next, what is so of one post does not.
+    assert label_texts(model, words, known=known, replies=[True, False, True]) == [first[1], first[0], first[2]]
+    assert label_texts(model, words[:2], known=known) == [first[0], first[0]]
+
+
+def test_a_stored_post_that_answers_another_is_labelled_a_reply(tracker: Tracker, store: Store) -> None:
+    store.confirm_account("x:123", **OURS)
+    store.save_page(
+        [
+            said(1, WORD),
+            said(2, WORD, reply_to="77"),
+            said(3, "eCitizen iko down tangu asubuhi", reply_to="77"),
+            said(4, f"@jane_wanjiru {WORD}"),
+            said(5, WORD, author="somebody", author_id="9", reply_to="77"),
+            said(6, WORD, author="somebody", author_id="9"),
+        ]
+    )
+    assert store.replies([("x", str(number)) for number in range(9)]) == {("x", "2"), ("x", "3"), ("x", "5")}
+    assert tracker("classify").returncode == 0
+    with store.engine.connect() as connection:
+        rows = connection.execute(select(tables.labels.c.id, tables.labels.c.scope)).all()
+    assert {row.id: row.scope for row in rows} == {
+        **dict.fromkeys("16", "statement"),
+        **dict.fromkeys("2345", "reply"),
+    }
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_a_listed_accounts_status_and_scope_are_said_again_and_a_change_of_them_is_found(
+    tracker: Tracker, store: Store, tmp_path: Path, ending: str
+) -> None:
+    store.confirm_account("x:123", **OURS)
+    store.save_page([said(1, "eCitizen iko down tangu asubuhi"), said(2, "asante sana", reply_to="77"), said(3, WORD)])
+    assert tracker("classify").returncode == 0
+    store.correct("x", "2", {"scope": "statement"}, "desk 2")
+    path = tmp_path / f"out.{ending}"
+    assert tracker("export", path).returncode == 0
+    report = json.loads(tracker("rerun", path, "--json").stdout)
+    assert (report["verdict"], report["n"], report["fields"]["status"]["differing"]) == ("identical", 3, 0)
+    assert sum(row["rerun"] for row in report["fields"]["status"]["per_label"].values()) == 3
+    if ending != "jsonl":
+        return
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for field, other in (("status", "denial"), ("scope", "reply")):
+        changed = [row | ({field: other} if row["id"] == "1" else {}) for row in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in changed), encoding="utf-8")
+        done = tracker("rerun", path, "--json")
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["fields"][field]["differing"] == 1
 
 
 def test_nothing_of_a_name_is_stored(store: Store) -> None:

@@ -520,6 +520,20 @@ def test_what_is_not_here_is_said_with_the_places_and_the_command(reference: str
     assert f"`tracker model get {reference} --from" in str(caught.value)
 
 
+def test_a_release_that_is_not_here_is_said_with_where_it_would_come_from(tracker: Tracker, kept: Path) -> None:
+    assert not list(kept.glob("*"))
+    listed = list_releases(default_model_folder().parent / LIST_FILE)
+    release = listed["ecitizen_2@179874c81294"]
+    steps = (release.file_sha256, "no public address", "git worktree add old 167a86db25fa", "tracker model pack old/")
+    for words in (("model", "get", release.id), ("classify", "a text", "--model", release.id), ("model", "list")):
+        done = tracker(*words)
+        assert done.returncode == {"get": 2, "a text": 1, "list": 0}[words[1]]
+        assert all(step in (done.stdout or done.stderr) for step in steps), words
+    done = tracker("model", "get", "other_1@0123456789ab")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--from" in done.stderr and "no list of releases names it" in done.stderr
+
+
 def test_a_name_or_digits_that_differ_are_another_model(release: Path, kept: Path) -> None:
     get(reference_of(release.stem), str(release))
     name, _, digits = release.stem.partition("@")

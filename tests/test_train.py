@@ -171,6 +171,25 @@ def test_joined_complaints_have_the_problems_of_both_and_hidden_pieces_keep_the_
     assert sum(row[outage] == 1 or row[payment] == 1 for row in joined) == 2
 
 
+def test_training_readdresses_no_message_that_has_a_scope(backbone: Backbone) -> None:
+    official = {"kind": "official", "status": "notice"}
+    posts = [
+        parse_example({"text": "haifunguki", "scope": "statement"} | official),
+        parse_example({"text": "haifunguki", "votes": [{"scope": "statement"} | official, {"kind": "news"}]}),
+        parse_example({"text": "@user haifunguki", "scope": "reply"} | official),
+        parse_example({"text": "haifunguki", "kind": "complaint"}),
+    ]
+    tokenizer = Tokenizer.from_str(tokenizer_json(backbone))
+    batches = _Batches(tokenizer, posts, Recipe(hidden_pieces=0.0, joined_posts=0.0))
+    at = tokenizer.encode("@user haifunguki").ids[1]
+    addressed: dict[str, set[bool]] = {}
+    for _ in range(60):
+        for ids, _mask, targets in batches:
+            for row, scope in zip(ids.tolist(), targets["scope"].tolist(), strict=True):
+                addressed.setdefault(str(scope), set()).add(row[1] == at)
+    assert addressed == {"[1.0, 0.0]": {False}, "[0.0, 1.0]": {True}, "[0.0, 0.0]": {False, True}}
+
+
 def test_an_unanswered_question_teaches_nothing() -> None:
     logits = torch.randn(2, sum(map(len, HEADS.values())))
     answered, silent = (
