@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BATCH_POSTS = 3_000
 STREAM = "import"
-_BATCHES_AHEAD = 1  # being redacted while an earlier one is saved
+_BATCHES_AHEAD = 3  # being redacted while an earlier one is saved
 _COMPARED_BYTES = 64 * 1024
 
 

@@ -62,7 +62,7 @@ class RowMaker:
 
 
 class RowMakers:
-    """A RowMaker that calls processes in, one a processor, once so many posts came that they pay."""
+    """A RowMaker that calls processes in once so many posts came that they pay."""
 
     def __init__(self, maker: RowMaker) -> None:
         self._maker = maker
@@ -78,7 +78,7 @@ class RowMakers:
         if self._processes is None:
             # Spawned: a fork would share the database's connections and the progress bar's thread.
             context = multiprocessing.get_context("spawn")
-            self._processes = ProcessPoolExecutor(os.cpu_count(), context, _enter, (self._maker,))
+            self._processes = ProcessPoolExecutor(_processes(), context, _enter, (self._maker,))
         chunks = [posts[at : at + _CHUNK_POSTS] for at in range(0, len(posts), _CHUNK_POSTS)]
         begun = [self._processes.submit(_make, [_unpacked(post) for post in chunk]) for chunk in chunks]
 
@@ -96,6 +96,11 @@ class RowMakers:
         if self._processes is not None:
             self._processes.shutdown(cancel_futures=True)
             self._processes = None
+
+
+def _processes() -> int:
+    """One processor is left to who reads and saves, which keeps no more than two of these busy."""
+    return max(1, min(2, (os.cpu_count() or 1) - 1))
 
 
 _maker: RowMaker | None = None  # of a process that was called in
