@@ -7,7 +7,7 @@ demo: .venv/demo.stamp
 	$(BIN)/tracker demo $(DEMO_ARGS)
 
 test: .venv/test.stamp
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile -m "not train and not campaign"
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not train and not campaign"
 
 # Kills at many moments, what waits for long, and ten times the examples of each property: by hand, before a release.
 campaign: .venv/test.stamp

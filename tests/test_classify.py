@@ -104,7 +104,7 @@ def test_probabilities_do_not_depend_on_threads(texts: list[str]) -> None:
 
 
 @given(st.lists(st.text(max_size=200), max_size=6))
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=15, deadline=None)
 def test_any_text_gets_an_answer(texts: list[str]) -> None:
     model = load_model()
     labels = label_texts(model, texts)

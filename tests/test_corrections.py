@@ -324,7 +324,7 @@ FIELD_VALUES = {
 WORDS = st.fixed_dictionaries({}, optional=FIELD_VALUES).filter(bool)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(
     words=st.lists(st.tuples(WORDS, st.sampled_from(["desk 1", "desk 2"]), st.booleans()), max_size=8),
     official=st.booleans(),

@@ -241,7 +241,7 @@ def test_classify_refuses_what_is_no_text(tracker: Tracker) -> None:
         ("f.jsonl", b'{"text":"a","lang":"en"}\n', "no label to score"),
         ("f.csv", b"text,kind,note,kind\na,praise,,news\n", "columns 2 and 4 have one name"),
         ("f.csv", b'"text,kind\na,praise\n', "broken header"),
-        ("f.csv", b"text;kind\na;praise\n", "line 2: text is missing"),
+        ("f.csv", b"text;kind\na;praise\n", "line 2: its columns are parted by semicolons"),
         ("f.csv", b"text,kind\nhello, all,praise\n", "line 2: more cells"),
         ("f.csv", b"text,kind\na,praise\nb\n", "line 3: fewer cells"),
         ("f.csv", b'text,kind\na,praise\n"b,praise\nc,praise\n', "line 3: broken CSV"),

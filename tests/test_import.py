@@ -675,7 +675,7 @@ def test_the_command_as_a_person_runs_it_prints_data_alone_on_stdout(
 
 # The random tests draw the same examples each time (derandomize): a failure can be had again, and shows its example.
 _RANDOM = settings(
-    max_examples=80,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     database=None,

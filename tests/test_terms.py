@@ -131,7 +131,8 @@ def test_explain_tells_what_is_asked_without_keys_a_network_or_a_database(
     assert told["query"] == {"terms": list(DEFAULT_TERMS), "exclusions": ["Pakistan"]}
     assert list(told["sources"]) == list(NAMES)
     asked = {name: [question["asks"] for question in questions] for name, questions in told["sources"].items()}
-    assert asked["x"][0].endswith("-is:retweet -Pakistan") and "r/Kenya+nairobi/comments" in asked["reddit"][1]
+    assert asked["x"][0].endswith("-is:retweet -Pakistan")
+    assert "r/Kenya+nairobi/new" in asked["reddit"][1] and "r/Kenya+nairobi/comments" in asked["reddit"][2]
     assert "#ecitizen" in asked["mastodon"][0] and "jet.example" in asked["bluesky"][0]
     assert {question["sifts"] for question in told["sources"]["reviews"]} == {False}
     text = tracker("collect", "--explain", "x", "news", **addresses)
