@@ -65,7 +65,7 @@ def ask(
     except AnswerTooLarge:
         raise Refused(too_large(name)) from None
     except (requests.RequestException, ValueError) as error:  # ValueError: an address in a redirect that is none
-        kind = NotAnswered if _never_sent(error) else TemporaryFailure
+        kind = NotAnswered if never_sent(error) else TemporaryFailure
         raise kind(f"{name} gave no usable answer ({type(error).__name__})") from None
     status = response.status_code
     if status in {200, 304} or status in also:
@@ -79,7 +79,8 @@ def ask(
     raise NotAnswered(f"{name} is failing ({status})")
 
 
-def _never_sent(error: Exception) -> bool:
+def never_sent(error: Exception) -> bool:
+    """Whether no connection was made, so that the platform cannot have answered, nor bill anything."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 import tweepy
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
 
 from collector.page import RateLimited, Refused, SourceError, TemporaryFailure
+from collector.web import never_sent
 from data.spending import LEAST_POSTS, USD_PER_POST, USD_PER_USER
 from data.store import Count
 
@@ -227,7 +227,7 @@ class Api:
         except (requests.RequestException, ValueError, AttributeError, TypeError, RecursionError) as error:
             # ValueError: a body that is no JSON; RecursionError: one nested too deeply; the others: tweepy reading an
             # error body that is no object.
-            kind = TemporaryFailure if _never_sent(error) else AnswerLost
+            kind = TemporaryFailure if never_sent(error) else AnswerLost
             raise kind(f"x gave no usable answer ({type(error).__name__})") from None
         if not isinstance(answer, dict) or not ("data" in answer or "meta" in answer):
             raise AnswerLost("x gave an answer without data")
@@ -245,7 +245,9 @@ class Api:
             return self.ask(method, route, kept | {self.fields: FIELDS[self.fields]}, json)
         if "next_token" in params and route in {RECENT, ALL}:
             raise StaleToken("x does not take the token of the next page (400)")
-        raise Refused(f"x does not take the query of {_NAMES[route]} (400): shorten or correct `terms` in tracker.toml")
+        raise Refused(
+            f"x does not take the query of {_NAMES[route]} (400): shorten or correct `terms` in tracker.toml, or set the clock where `tracker doctor` says that it is wrong"
+        )
 
 
 class Gateway(HTTPAdapter):
@@ -327,13 +329,6 @@ def is_id(identifier: Any) -> bool:
 def x_time(moment: datetime) -> str:
     """As X takes times, in whole seconds."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _never_sent(error: Exception) -> bool:
-    if isinstance(error, requests.ConnectTimeout):
-        return True
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
 
 
 def _counts(body: dict[str, Any]) -> list[Count]:
