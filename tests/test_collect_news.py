@@ -162,16 +162,22 @@ def test_ids(inside: str, expected: str | None) -> None:
     assert news.identifier(item, "host") == expected
 
 
-def test_an_old_item_among_new_ones_does_not_widen_the_first_look(reading: Reading, site: NewsSite, path: str) -> None:
-    def age(content: bytes) -> bytes:
-        shown = pages.read(content)
-        shown.insert(2, pages.dated(shown[0], 1, NOW - timedelta(days=300)))
-        return pages.write(content, shown)
-
+def aged(at: datetime) -> Fault:
+    """An item of another time stands third in the feed."""
     pages = FeedPages()
+
+    def edit(content: Any) -> bytes:
+        shown = pages.read(_bytes(content))
+        shown.insert(2, pages.dated(shown[0], 1, at))
+        return pages.write(_bytes(content), shown)
+
+    return edited(edit)
+
+
+def test_an_old_item_among_new_ones_does_not_widen_the_first_look(reading: Reading, site: NewsSite, path: str) -> None:
     listed = items(20, NOW - MINUTE)
     site.publish(listed)
-    site.fail(edited(lambda content: age(_bytes(content))))
+    site.fail(aged(NOW - timedelta(days=300)))
     assert reading.run().new == 21
     assert reading.coverage(stream(site, path)) == [(listed[-1].at, NOW)]
 
@@ -187,6 +193,16 @@ def test_what_the_feed_no_longer_lists_is_a_gap(reading: Reading, site: NewsSite
     assert reading.coverage(stream(site, path), gaps=True) == [(NOW, flood[19].at)]
     assert reading.run().gaps == 0
     reading.assert_nothing_claimed_unread(stream(site, path), served(site))
+
+
+def test_an_old_item_hides_no_gap(reading: Reading, site: NewsSite, clock: Clock, path: str) -> None:
+    site.publish(items(20, NOW - MINUTE))
+    reading.run()
+    clock.at += 10 * HOUR
+    flood = items(30, clock.at - MINUTE, 15 * MINUTE, seed=1)
+    site.publish(flood)
+    site.fail(aged(NOW + HOUR))
+    assert (reading.run().gaps, reading.coverage(stream(site, path), gaps=True)) == (1, [(NOW, flood[19].at)])
 
 
 def test_an_empty_feed_proves_nothing(reading: Reading, site: NewsSite, clock: Clock, path: str) -> None:

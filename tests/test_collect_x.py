@@ -174,6 +174,24 @@ def test_a_cursor_older_than_seven_days_leaves_a_gap_and_reading_goes_on(
     assert reading.run().gaps == 0
 
 
+def test_a_walk_that_was_stopped_in_what_it_reads_again_is_whole_after_downtime(
+    reading: Reading, platform: XPlatform, clock: Clock
+) -> None:
+    platform.publish(x_posts(250, NOW - timedelta(seconds=20), every=timedelta(seconds=1)))
+    reading.run()
+    clock.at += timedelta(hours=1)
+    stopped_at = clock.at
+    platform.publish(x_posts(90, clock.at - MINUTE, every=timedelta(seconds=20), seed=1))
+    assert reading.run(stop_after=2) is None
+    clock.at += timedelta(days=9)
+    platform.publish(x_posts(20, clock.at - MINUTE, seed=2))
+    assert (reading.run().outcome, len(reading.rows())) == ("done", 360)
+    ((from_at, to_at),) = reading.coverage("search", gaps=True)
+    assert abs(from_at - stopped_at) < MINUTE
+    assert to_at - (clock.at - X_REACH) < timedelta(hours=1)
+    reading.assert_nothing_claimed_unread("search", served(platform))
+
+
 def test_a_walk_that_was_stopped_goes_on_where_it_was_and_then_reads_what_came_since(
     reading: Reading, platform: XPlatform, clock: Clock
 ) -> None:

@@ -102,15 +102,16 @@ class Feed:
         for header, kept in (("ETag", "etag"), ("Last-Modified", "last_modified")):
             if header in response.headers:
                 cursor[kept] = response.headers[header]
+        listed_at = [at for item in items if (at := published(item)) is not None and at <= now]
         if floor is None:
-            listed_at = [at for item in items if (at := published(item)) is not None and at <= now]
             return Page(found, [Span(came_to(listed_at), now)], cursor)
         listed = {id_ for _, id_ in dated}
-        newer = [at for at, _ in dated if at > floor]
+        newer = [at for at in listed_at if at > floor]
         if not newer or listed & set(state.get("marks", ())):
             return Page(found, [Span(floor, now)], cursor)
-        gap = Span(floor, min(newer), "further back than the newest items that the feed lists")
-        return Page(found, [Span(min(newer), now), gap], cursor)
+        looked_from = came_to(newer)
+        gap = Span(floor, looked_from, "further back than the newest items that the feed lists")
+        return Page(found, [Span(looked_from, now), gap], cursor)
 
 
 def parse(body: bytes, name: str) -> list[Any]:

@@ -114,7 +114,7 @@ class Search:
             self._first_floor = reach + SLACK
         floor = datetime.fromisoformat(walk["floor"]) if "floor" in walk else self._first_floor
         is_lost = looked_to <= reach
-        if floor < reach:
+        if floor < min(reach, looked_to):  # else the walk had come to its floor, and was in what it reads again
             lost_to = min(reach + SLACK, looked_to)
             spans.append(Span(floor, lost_to, "older than the 7 days that X's recent search reaches back"))
             floor = lost_to
