@@ -444,7 +444,9 @@ def _download(url: str, path: Path, progress: Callable[[int, int | None], None])
                     _save(answer, path, shown, progress)
                     return
             except requests.RequestException as error:
-                raise ModelError(f"{shown} could not be read ({type(error).__name__}); try again") from None
+                raise ModelError(
+                    f"{shown} could not be read ({type(error).__name__}): check the address and the network"
+                ) from None
     raise ModelError(f"{shown} leads from one address to the next; give the last one")
 
 

@@ -91,7 +91,9 @@ def test(
             raise InputError(NO_CHANNEL)
         chosen = [each for each in channels if channel in (None, each.name)]
         if not chosen:
-            raise InputError(f"there is no alert channel {channel}: there are {', '.join(e.name for e in channels)}")
+            raise InputError(
+                f"there is no alert channel {channel}: the channels are {', '.join(e.name for e in channels)}"
+            )
         failed = 0
         for each in chosen:
             stamp = messages.Stamp(pretended=settings.pretended_now)

@@ -294,7 +294,7 @@ def _strip_row(label: str, from_at: datetime, until_at: datetime, *, planned: bo
 
 def ladder_chart(record: dict[str, Any], now: datetime, language: str) -> alt.LayerChart:
     """Each step of an incident in a row of its own: its words above its mark, which is as wide as its time is known."""
-    steps = pd.DataFrame([_step(rung, language) for rung in rungs(record)])
+    steps = pd.DataFrame([_step(rung, language) for rung in rungs(record, now)])
     steps["row"] = range(len(steps))
     start, end = span(record, now)
     first, last = min(start, steps["from_at"].min()), max(end, steps["until_at"].max())

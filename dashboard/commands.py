@@ -198,8 +198,12 @@ def note_(incident: Incident, text: Annotated[str, typer.Argument(metavar="TEXT"
 @app.command(epilog="Example: tracker export march.csv --from 2026-03-01 --to 2026-03-08 --kind complaint")
 def export(
     out: Annotated[Path, typer.Argument(metavar="OUT.csv|.jsonl|.parquet")],
-    from_: Annotated[str | None, typer.Option("--from", metavar="T")] = None,
-    to: Annotated[str | None, typer.Option(metavar="T")] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="T", help="Written from then on (ISO 8601; without an offset: UTC).")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="T", help="Written before then; 2026-03-08T00:00+03:00 is EAT.")
+    ] = None,
     problem: Annotated[str | None, typer.Option()] = None,
     kind: Annotated[str | None, typer.Option()] = None,
     about: Annotated[str | None, typer.Option()] = None,

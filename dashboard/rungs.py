@@ -53,8 +53,8 @@ class Clock:
     heard: bool
 
 
-def rungs(record: dict[str, Any]) -> list[Rung]:
-    """The steps taken so far, in the order in which each had surely been taken."""
+def rungs(record: dict[str, Any], now: datetime | None = None) -> list[Rung]:
+    """The steps taken so far, in the order in which each had surely been taken; what is known was said by `now`."""
     ladder, started_at = record["ladder"], moment(record["started_at"])
     steps = [Rung(("onset",), started_at, started_at, (0, 0))]
     own = [(name, ladder[name]) for name in ("first_complaint", "raised", "quiet")]
@@ -67,14 +67,17 @@ def rungs(record: dict[str, Any]) -> list[Rung]:
             key = (word["at"], word["precision"], word["account"], word["office"], word["status"], word["scope"])
             taken.setdefault(key, []).append(name)
             said[key] = word
-    steps += [spoken(tuple(dict.fromkeys(taken[key])), word, started_at) for key, word in said.items()]
+    steps += [spoken(tuple(dict.fromkeys(taken[key])), word, started_at, now) for key, word in said.items()]
     return sorted(steps, key=lambda step: (step.until_at, step.from_at))
 
 
-def spoken(names: tuple[str, ...], word: dict[str, Any], started_at: datetime) -> Rung:
+def spoken(names: tuple[str, ...], word: dict[str, Any], started_at: datetime, now: datetime | None = None) -> Rung:
     """An official message of a record as a rung."""
     from_at = moment(word["at"])
     until_at = from_at + WIDTHS[word["precision"]]
+    until_at = max(from_at, min(until_at, now.astimezone(NAIROBI))) if now else until_at
+    if word["status"] != "acknowledged" and until_at >= started_at:  # before the onset only an admission is about it
+        from_at = max(from_at, started_at)
     return Rung(
         names,
         from_at,

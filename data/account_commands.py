@@ -87,7 +87,7 @@ def confirm(
             account, handle=handle, office=office, is_ecitizen=ecitizen, evidence=evidence, who=who
         )
         store.close()
-        say(f"{account} is confirmed as {office}; {posts:,} posts of it are stored")
+        say(f"{account} is confirmed as {office}; posts of it that are stored: {posts:,}")
         if was_suspected:
             say(f"it had been suspected as an impostor: if that was right, run `tracker status unconfirm {account}`")
         if posts:
@@ -145,4 +145,4 @@ def not_impostor(
         posts = store.dismiss_impostor(post, who, undo=undo)
         store.close()
         does = "is suspected again" if undo else "is suspected no more"
-        say(f"the account that wrote {post} {does}; {posts:,} posts of it are stored")
+        say(f"the account that wrote {post} {does}; posts of it that are stored: {posts:,}")

@@ -192,7 +192,7 @@ def erase(
         exports = told(exports_to_withdraw(store, line))
         store.close()
         if count:
-            say(f"{count:,} posts erased; what was erased stays out when it is imported again")
+            say(f"{count:,} post{'s' * (count != 1)} erased; what was erased stays out when it is imported again")
         else:
             say(f"nothing was erased: {_not_found(post, author, source)}. It stays out if it comes from now on")
         if exports:

@@ -167,7 +167,8 @@ class _File(TomlConfigSettingsSource):
         for name in SECRETS:
             if name in found or name.lower() in found or name.removeprefix("TRACKER_").lower() in found:
                 raise InputError(f"tracker.toml holds {name}, a secret: set it in the environment or in .env instead")
-        known = sorted(Settings.model_fields)
+        secrets = {name.removeprefix("TRACKER_").lower() for name in SECRETS}
+        known = sorted(Settings.model_fields.keys() - secrets)
         for name in self.toml_data:
             if name not in known:
                 alike = get_close_matches(name, known, 1)

@@ -1065,7 +1065,7 @@ def _found(
 
 def _sources(connection: Connection) -> list[str]:
     """Every source that the store has heard of, with posts or without."""
-    known = (tables.posts, tables.cursors, tables.coverage, tables.tombstones)
+    known = (tables.posts, tables.coverage, tables.tombstones)
     return sorted(connection.execute(union(*(select(table.c.source) for table in known))).scalars())
 
 

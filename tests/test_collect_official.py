@@ -59,10 +59,9 @@ def reading_of(folder: Path, clock: Clock, accounts: Accounts, *sources: str, **
     settings = load_settings(
         database_url=f"sqlite:///{folder / 'posts.db'}",
         pseudonym_key=KEY,
-        x_bearer_token=X_TOKEN,
         x_url=accounts.url,
         bluesky_url=f"{accounts.url}/gateway/",
-        **setting,
+        **({"x_bearer_token": X_TOKEN} | setting),
     )
     reading = Reading(official, settings, clock)
     for source in sources:
@@ -507,6 +506,15 @@ def test_a_feed_of_a_confirmed_site_is_read_whole(accounts: Accounts, clock: Clo
         assert [row.account for row in stored(reading, "news").values()] == ["news:127.0.0.1"]
         [(_, to_at)] = reading.coverage(f"news {site.url.removeprefix('http://')}/rss")
         assert to_at == NOW
+    reading.store.close()
+
+
+def test_accounts_that_cannot_be_read_are_told_with_what_is_lacking(
+    accounts: Accounts, clock: Clock, tmp_path: Path
+) -> None:
+    reading = reading_of(tmp_path, clock, accounts, "x", x_bearer_token=None)
+    with pytest.raises(InputError, match="confirmed cannot be read without X_BEARER_TOKEN"):
+        reading.run()
     reading.store.close()
 
 

@@ -435,7 +435,7 @@ def test_the_commands_confirm_list_and_unconfirm(
     assert {each["state"] for each in before} == {"unconfirmed", "no account"}
     words = ["x:123", "--handle", "@eCitizenKenya", "--office", "Directorate of eCitizen", "--ecitizen"]
     done = tracker("status", "confirm", *words, "--evidence", EVIDENCE, "--who", "desk 2")
-    assert done.returncode == 0 and "1 posts of it" in done.stderr
+    assert done.returncode == 0 and "posts of it that are stored: 1" in done.stderr
     shown = tracker("status", "accounts")
     assert shown.returncode == 0 and EVIDENCE in shown.stdout and "desk 2" not in shown.stdout + done.stderr
     [mine] = [
@@ -451,7 +451,7 @@ def test_the_commands_confirm_list_and_unconfirm(
     listed = tracker("status", "impostors").stdout
     assert "eCitizen_Help" not in json.dumps(suspect) + listed and " x:2 " in listed
     dismissed = tracker("status", "not-impostor", "x:2", "--who", "desk 2")
-    assert dismissed.returncode == 0 and "1 posts of it" in dismissed.stderr
+    assert dismissed.returncode == 0 and "posts of it that are stored: 1" in dismissed.stderr
     assert json.loads(tracker("status", "impostors", "--json").stdout) == []
     again = tracker("status", "not-impostor", "x:2", "--who", "desk 2")
     assert again.returncode == 2 and "`tracker status impostors` lists them" in again.stderr

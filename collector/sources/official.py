@@ -83,6 +83,12 @@ def open_streams(settings: Settings) -> list[Stream]:
         for url in dict.fromkeys(settings.notice_urls)
         if urlsplit(url).hostname in hosts
     ]
+    if not streams and confirmed:
+        wanted = {"x": "X_BEARER_TOKEN", "bluesky": "TRACKER_BLUESKY_URL", "news": "TRACKER_NOTICE_URLS"}
+        lacking = sorted({wanted[account.source] for account in confirmed if account.source in wanted})
+        raise InputError(
+            f"official is off: the accounts that are confirmed cannot be read without {', '.join(lacking)}"
+        )
     if not streams:
         raise InputError(
             "official is off: confirm an account with `tracker status confirm` (`tracker status accounts` lists them); those "
