@@ -9,7 +9,7 @@ demo: .venv/demo.stamp
 test: .venv/test.stamp
 	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder -m "not train and not campaign"
 
-# Kills at many moments, what waits for long, and ten times the examples of each property: by hand, before a release.
+# Kills at many moments, what waits for long, and many times the examples of each property: by hand, before a release.
 campaign: .venv/test.stamp
 	$(BIN)/python -m pytest --numprocesses=4 -m campaign
 	$(BIN)/python -m pytest --numprocesses=4 -m "not train" --hypothesis-profile=campaign $$(grep -l "@given" tests/test_*.py)

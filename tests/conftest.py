@@ -49,7 +49,7 @@ WIDE_BUDGET = {
 }
 
 # A failing random test prints the line that runs it again; how long an example takes says nothing about the code.
-hypothesis.settings.register_profile("tests", print_blob=True, deadline=None, database=None, max_examples=50)
+hypothesis.settings.register_profile("tests", print_blob=True, deadline=None, database=None, max_examples=30)
 hypothesis.settings.register_profile("campaign", print_blob=True, deadline=None, database=None, max_examples=500)
 hypothesis.settings.load_profile("tests")
 
