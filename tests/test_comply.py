@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -411,6 +412,17 @@ def test_a_server_that_nobody_chose_and_that_is_silent_stops_nothing(place: Plac
     assert "3 servers did not answer" in (result.note or "")
 
 
+@contextmanager
+def ill_server(place: Place, asking: Asking, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """Another instance of Mastodon on the list, with 60 stored posts."""
+    ill = build("mastodon", 60)
+    with ill.platform:
+        monkeypatch.setenv("TRACKER_MASTODON_URLS", f"{place.platform.url},{ill.platform.url}")
+        asking.settings = place.settings(asking.store.engine.url.render_as_string())
+        asking.store.save_page([Post("mastodon", id_, NOW - MINUTE, "eCitizen") for id_ in ill.ids])
+        yield ill
+
+
 @pytest.mark.parametrize(
     ("fault", "outcome", "says"),
     [
@@ -426,11 +438,7 @@ def test_a_server_that_nobody_chose_and_that_is_silent_stops_nothing(place: Plac
 def test_a_server_of_the_list_that_fails_stops_no_other(
     place: Place, asking: Asking, monkeypatch: pytest.MonkeyPatch, fault: Fault, outcome: str, says: str
 ) -> None:
-    ill = build("mastodon", 60)
-    with ill.platform:
-        monkeypatch.setenv("TRACKER_MASTODON_URLS", f"{place.platform.url},{ill.platform.url}")
-        asking.settings = place.settings(asking.store.engine.url.render_as_string())
-        asking.store.save_page([Post("mastodon", id_, NOW - MINUTE, "eCitizen") for id_ in ill.ids])
+    with ill_server(place, asking, monkeypatch) as ill:
         ill.platform.fail(*[fault] * 300)
         gone = place.ids[5:230:50]
         place.delete(*gone)
@@ -451,11 +459,7 @@ def test_a_server_of_the_list_that_fails_stops_no_other(
 def test_after_a_stop_a_round_that_left_a_server_out_is_followed_by_a_whole_one(
     place: Place, asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ill = build("mastodon", 60)
-    with ill.platform:
-        monkeypatch.setenv("TRACKER_MASTODON_URLS", f"{place.platform.url},{ill.platform.url}")
-        asking.settings = place.settings(asking.store.engine.url.render_as_string())
-        asking.store.save_page([Post("mastodon", id_, NOW - MINUTE, "eCitizen") for id_ in ill.ids])
+    with ill_server(place, asking, monkeypatch) as ill:
         ill.platform.fail(status(401))
         assert asking.run(stop_after=4) is None  # when the first pages were passed over
         ill.delete(ill.ids[59])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from collector.budget import spent_until
+from collector.listings import WITNESSES
 from collector.page import Page, Question, RateLimited, Refused, TemporaryFailure
 from collector.sources import bluesky, mastodon, news, x
 from collector.web import BadRequest, NotAnswered, ask, open_session
@@ -35,7 +36,6 @@ EVERY_SECONDS = 120.0
 X_POSTS = 100  # a page
 REACH = timedelta(days=7)  # of a first walk; later ones go to where the last began, however long ago
 OVERLAP = timedelta(minutes=2)  # platforms list a post some seconds after the time that it carries
-WITNESSES = 3  # so many of the oldest posts of a page end a walk: a single one can carry any time
 # A page's token may be stale after so long: the walk begins again.
 STALE_WALK = timedelta(minutes=5)
 _X_ADVICE = "check X_BEARER_TOKEN, its access level and credits, and the id of the account"

@@ -11,6 +11,7 @@ import requests
 import tweepy
 from requests.adapters import HTTPAdapter
 
+from collector.listings import WITNESSES
 from collector.page import RateLimited, Refused, SourceError, TemporaryFailure
 from collector.web import never_sent
 from data.spending import LEAST_POSTS, USD_PER_POST, USD_PER_USER
@@ -40,8 +41,6 @@ FIELDS = {  # the parameter, and what to ask for: X renames tweets to posts
 }
 LAG = timedelta(seconds=15)  # the newest time that is asked for; X answers 400 to one less than 10 s before now
 SETTLED_AFTER = timedelta(minutes=5)  # so late a post is found, at most: what is newer is asked for again
-# So many of the lowest ids of a page say how far a walk has come: a single post can stand where it does not belong.
-WITNESSES = 3
 _MOST_READ = 2_000  # ids that are kept of what may come again; of more, the rest is counted twice
 _SNOWFLAKE_EPOCH_MS = 1_288_834_974_657
 
