@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from uuid import uuid4
 
 import hypothesis
 import pytest
+from commands import run_tracker
 from sqlalchemy import create_engine, make_url, text
 
 from data.settings import Settings, load_settings
@@ -113,16 +113,7 @@ def tracker(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
             "TRACKER_PSEUDONYM_KEY": KEY,
             "TRACKER_NOW": NOW.isoformat(),
         }
-        return subprocess.run(
-            [sys.executable, "-m", "tracker", *map(str, words)],
-            cwd=tmp_path,
-            env={**os.environ, **defaults, **environment},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=120,
-            check=False,
-        )
+        return run_tracker(words, cwd=tmp_path, env={**os.environ, **defaults, **environment}, timeout=120)
 
     return run
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from commands import run_tracker
 from conftest import KEY
 from platforms import DROPPED, HTML, TRUNCATED, X_TOKEN, XPlatform, edited, status, x_id, x_posts
 from sqlalchemy import select
@@ -42,15 +43,8 @@ def platform() -> Iterator[XPlatform]:
 @pytest.fixture
 def archive(platform: XPlatform, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*words: str, stretch: tuple[str, ...] = STRETCH, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "tracker", "collect", "x", *stretch, *words],
-            cwd=tmp_path,
-            env=given(platform, tmp_path) | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        environment = given(platform, tmp_path) | environment
+        return run_tracker(["collect", "x", *stretch, *words], cwd=tmp_path, env=environment)
 
     return run
 

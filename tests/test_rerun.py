@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from dataclasses import asdict
 from functools import cache
 from hashlib import sha256
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from commands import run_tracker
 
 from classifier.labelling import label_texts
 from classifier.model import Model, default_model_folder, load_model
@@ -57,8 +57,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def run(*words: object) -> None:
         own = {"TRACKER_DATABASE_URL": url, "TRACKER_PSEUDONYM_KEY": KEY, "TRACKER_NOW": NOW, "HOME": str(folder)}
-        command = [sys.executable, "-m", "tracker", *map(str, words)]
-        subprocess.run(command, cwd=folder, env={**os.environ, **own}, check=True, capture_output=True, timeout=300)
+        done = run_tracker(words, cwd=folder, env={**os.environ, **own})
+        assert done.returncode == 0, done.stderr
 
     run("import", "in.jsonl")
     run("classify")
