@@ -106,6 +106,7 @@ def _state(graph: Path) -> tuple[dict[str, np.ndarray], int, int]:
         theirs = "bert." + ours.removeprefix("encoder.")
         if part == "scale":
             weight = (values[f"{ours}.weight"].astype(np.float32) * value).T
+            weight *= values.get(f"{ours}.smoothing", np.float32(1))  # graphs of before have none
             offset = values[f"{ours}.bias"]
             if not ours.endswith(".qkv"):
                 state |= {f"{theirs}.weight": weight, f"{theirs}.bias": offset}

@@ -2,7 +2,9 @@
 
 Each row of activations is quantised by its own largest value, never by its neighbours', so that a post's label does
 not depend on its batch. Products of 8-bit integers are exact, in any order and on any processor; weights use 7 bits,
-because processors without VNNI saturate above that. Needs the `train` extra.
+because processors without VNNI saturate above that. A few channels are far larger than the rest, which would be rounded
+to little: so each is divided by a factor of its own first, by which its weights are multiplied (Xiao et al. 2023,
+"SmoothQuant"). Needs the `train` extra.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from classifier.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -36,23 +39,39 @@ if TYPE_CHECKING:
 OPSET = 21
 WEIGHT_LEVELS = 63  # 7 bits
 ACTIVATION_LEVELS = 127
+SMOOTHING = 0.7  # the exponent of SmoothQuant: 0 leaves all the rounding to the activations, 1 to the weights
+NEUTRAL = {
+    "temperatures": dict.fromkeys(HEADS, 1.0),
+    "thresholds": dict.fromkeys(HEADS["problems"], 0.5),
+    "unsure_below": 0.0,
+}
 
 
-def export_model(network: Network, tokenizer: str, fitted: dict[str, Any], folder: Path, name: str) -> None:
-    """Write the graph, the tokenizer and the manifest into `folder`, made or overwritten."""
+def export_model(
+    network: Network, tokenizer: str, largest: Mapping[str, NDArray[np.float32]], folder: Path, name: str
+) -> None:
+    """Write the graph, the tokenizer and a manifest without thresholds into `folder`, made or overwritten.
+
+    `largest`: of each linear layer, by name, the largest values of its inputs, as `largest_inputs` finds them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = network.encoder.config
     weights = {key: value.detach().numpy() for key, value in network.state_dict().items()}
     weights["heads.weight"], weights["heads.bias"] = (value.numpy() for value in network.folded_heads())
-    graph = _Graph(weights, config.num_hidden_layers, config.num_attention_heads, config.layer_norm_eps)
+    graph = _Graph(weights, largest, config.num_hidden_layers, config.num_attention_heads, config.layer_norm_eps)
     onnx.save(graph.build(), str(folder / GRAPH_FILE))
     (folder / TOKENIZER_FILE).write_text(tokenizer, encoding="utf-8")
+    write_manifest(folder, name, min(MAX_PIECES, config.max_position_embeddings), NEUTRAL)
+
+
+def write_manifest(folder: Path, name: str, max_pieces: int, fitted: Mapping[str, Any]) -> None:
+    """Write the manifest over the files that are there, with what `fit_thresholds` gave."""
     manifest = {
         "format": FORMAT,
         "name": name,
         "runtime": f"onnxruntime {onnxruntime.__version__}",
         "precision": PRECISION,
-        "max_pieces": min(MAX_PIECES, config.max_position_embeddings),
+        "max_pieces": max_pieces,
         "labels": {head: list(labels) for head, labels in HEADS.items()},
         **fitted,
         "files": {file: file_sha256(folder / file) for file in (GRAPH_FILE, TOKENIZER_FILE)},
@@ -60,11 +79,26 @@ def export_model(network: Network, tokenizer: str, fitted: dict[str, Any], folde
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
+def smoothing(largest: NDArray[np.float32], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The factor of each input channel, by which its activations are divided and its weights multiplied."""
+    weights = np.abs(weight).max(axis=0)
+    factor = np.maximum(largest, 1e-5) ** SMOOTHING / np.maximum(weights, 1e-5) ** (1 - SMOOTHING)
+    return np.asarray(factor / factor.mean(), dtype=np.float32)
+
+
 class _Graph:
     """Ids and mask of (posts, pieces) in, logits of (posts, labels) out."""
 
-    def __init__(self, weights: dict[str, NDArray[np.float32]], layers: int, heads: int, epsilon: float) -> None:
+    def __init__(
+        self,
+        weights: dict[str, NDArray[np.float32]],
+        largest: Mapping[str, NDArray[np.float32]],
+        layers: int,
+        heads: int,
+        epsilon: float,
+    ) -> None:
         self._weights = weights
+        self._largest = largest
         self._layers = layers
         self._heads = heads
         self._epsilon = epsilon
@@ -134,7 +168,7 @@ class _Graph:
         size = self._hidden // self._heads
         weight[: self._hidden] /= np.sqrt(size)
         offset[: self._hidden] /= np.sqrt(size)
-        mixed = self._product(hidden, weight, offset, f"{at}.qkv")
+        mixed = self._product(hidden, weight, offset, self._largest[own + "query"], f"{at}.qkv")
         split = self._add("Reshape", mixed, self._ints(f"split_{self._heads}", [0, 0, 3 * self._heads, size]))
         parts = self._add("Transpose", split, perm=[0, 2, 1, 3])
         query, key, value = self._add_many("Split", [parts, self._ints("thirds", [self._heads] * 3)], 3, axis=1)
@@ -150,17 +184,30 @@ class _Graph:
         return self._normalise(self._add("Add", outer, hidden), f"{at}.output.LayerNorm")
 
     def _dense(self, value: str, name: str) -> str:
-        return self._product(value, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], name)
+        weight, offset = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
+        return self._product(value, weight, offset, self._largest[name], name)
 
-    def _product(self, value: str, weight: NDArray[np.float32], offset: NDArray[np.float32], name: str) -> str:
+    def _product(
+        self,
+        value: str,
+        weight: NDArray[np.float32],
+        offset: NDArray[np.float32],
+        largest: NDArray[np.float32],
+        name: str,
+    ) -> str:
         """value · weightᵀ + offset, both factors rounded to integers with a scale for each row and each column."""
+        factor = smoothing(largest, weight)
+        weight = weight * factor
         scale = np.maximum(np.abs(weight).max(axis=1), 1e-8) / WEIGHT_LEVELS
         columns = self._constant(f"{name}.weight", np.round(weight / scale[:, None]).astype(np.int8).T.copy())
         column_scale = self._constant(f"{name}.scale", scale.astype(np.float32))
         flat = self._add("Reshape", value, self._ints(f"flat_{weight.shape[1]}", [-1, weight.shape[1]]))
-        largest = self._add("ReduceMax", self._add("Abs", flat), self._ints("axis_1", [1]), keepdims=0)
+        flat = self._add("Mul", flat, self._constant(f"{name}.smoothing", 1 / factor))
+        row_largest = self._add("ReduceMax", self._add("Abs", flat), self._ints("axis_1", [1]), keepdims=0)
         row_scale = self._add(
-            "Mul", self._add("Max", largest, self._scalar("tiny", 1e-8)), self._scalar("level", 1 / ACTIVATION_LEVELS)
+            "Mul",
+            self._add("Max", row_largest, self._scalar("tiny", 1e-8)),
+            self._scalar("level", 1 / ACTIVATION_LEVELS),
         )
         # Signed activations would do without the zero point of 128, but ONNX Runtime has no fast product for them.
         zero = self._constant("zero", np.array(128, dtype=np.uint8))

@@ -141,6 +141,12 @@ class Model:
         self, readings: Sequence[Reading], progress: Callable[[int], None] = lambda _done: None
     ) -> dict[str, NDArray[np.float64]]:
         """(texts, labels) for each head, calibrated; a text's row does not depend on the others."""
+        return self._calibrated(self.logits(readings, progress))
+
+    def logits(
+        self, readings: Sequence[Reading], progress: Callable[[int], None] = lambda _done: None
+    ) -> NDArray[np.float32]:
+        """(texts, labels), the heads side by side in the order of HEADS, as the graph gives them."""
         # Texts are padded to a multiple of 8 pieces and batched with those of the same padded length alone: what a
         # row holds, padding included, is then decided by its own text.
         by_length: dict[int, list[int]] = {}
@@ -155,7 +161,7 @@ class Model:
                 logits[some] = self._run([readings[index].ids for index in some], length)
                 done += len(some)
                 progress(done)
-        return self._calibrated(logits)
+        return logits
 
     def _run(self, rows: Sequence[Sequence[int]], length: int) -> NDArray[np.float32]:
         ids = np.ones((len(rows), length), dtype=np.int64)  # 1 is the padding piece

@@ -12,6 +12,11 @@ from transformers import BertConfig, BertModel
 from classifier.corpus import HEADS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from classifier.backbone import Backbone
 
 PAD_ID = 1  # of XLM-R's vocabulary, kept by the trimming
@@ -65,6 +70,33 @@ class Network(nn.Module):
         with torch.no_grad():
             self.heads.weight.copy_(weight * self.spread)
             self.heads.bias.copy_(bias + weight @ self.centre)
+
+
+def largest_inputs(network: Network, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, NDArray[np.float32]]:
+    """Of each linear layer of the encoder, by its name, the largest absolute value of each input over batches of ids and masks."""
+    largest: dict[str, Tensor] = {}
+    is_piece = torch.empty(0)
+
+    def noting(name: str) -> Callable[..., None]:
+        def note(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            found = inputs[0][is_piece].abs().amax(0)
+            largest[name] = torch.maximum(largest[name], found) if name in largest else found
+
+        return note
+
+    hooks = [
+        layer.register_forward_pre_hook(noting(name))
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Linear) and layer is not network.heads
+    ]
+    network.eval()
+    for ids, mask in batches:
+        is_piece = mask == 1
+        with torch.no_grad():
+            network.pool(ids, mask)
+    for hook in hooks:
+        hook.remove()
+    return {name: value.numpy() for name, value in largest.items()}
 
 
 def split_heads(logits: Any) -> dict[str, Any]:

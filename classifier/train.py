@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,10 @@ from classifier.card import model_card
 from classifier.checkpoint import read_network
 from classifier.corpus import HEADS, SPLITS, Example, load_corpus
 from classifier.evaluation import EVERY_POST, score
-from classifier.export import export_model
+from classifier.export import export_model, write_manifest
 from classifier.files import clean
 from classifier.model import MAX_PIECES, load_model
-from classifier.network import PAD_ID, build_network, split_heads, tokenizer_json
+from classifier.network import PAD_ID, build_network, largest_inputs, split_heads, tokenizer_json
 from classifier.releases import NAME
 from classifier.thresholds import fit_thresholds
 from data.errors import InputError, RecordError
@@ -69,6 +70,8 @@ class Recipe:
 
 # How much each head's loss counts: status and scope have few posts, and those are told apart easily.
 LOSS_WEIGHTS = {"problems": 10.0, "kind": 1.0, "sentiment": 0.7, "about": 0.7, "lang": 0.3, "status": 0.3, "scope": 0.2}
+
+SMOOTHING_BATCHES = 30  # of training posts, from which the export learns how large activations are
 
 
 def train(
@@ -130,10 +133,14 @@ def train(
     network.load_state_dict(best_state)
     network.eval()
 
-    say("fitting thresholds and temperatures on dev")
-    calibration = fit_thresholds(parts["dev"], predict(network, tokenizer, parts["dev"]))
     say(f"writing {folder}")
-    export_model(network, tokenizer_json(small), calibration, folder, name)
+    some = ((ids, mask) for ids, mask, _ in islice(batches, SMOOTHING_BATCHES))
+    export_model(network, tokenizer_json(small), largest_inputs(network, some), folder, name)
+    say("fitting thresholds and temperatures on dev")
+    model = load_model(folder)
+    logits = model.logits(model.read([example.text for example in parts["dev"]]))
+    fitted = fit_thresholds(parts["dev"], split_heads(logits))
+    write_manifest(folder, name, model.manifest["max_pieces"], fitted)
     record = {
         "recipe": asdict(recipe),
         "loss_weights": LOSS_WEIGHTS,

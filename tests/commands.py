@@ -40,7 +40,8 @@ def run_tracker(
     """`python -m tracker WORDS` as `subprocess.run` with captured text does it."""
     command = [sys.executable, "-m", "tracker", *map(str, words)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        if _read_at_start(env) != _STARTED_WITH:
+        # `-m` looks in the working directory first: a test may have put another tracker there.
+        if _read_at_start(env) != _STARTED_WITH or (cwd / "tracker.py").exists():
             run = subprocess.run(command, cwd=cwd, env=env, stdout=out, stderr=err, timeout=timeout, check=False)
             code = run.returncode
         else:

@@ -11,6 +11,7 @@ import sqlite3
 import struct
 import zipfile
 import zlib
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,10 +123,8 @@ class Import:
         return {source: (from_at[:19], to_at[:19]) for source, (_, from_at, to_at, _) in found.items()}
 
     def _select(self, query: str) -> list[tuple[Any, ...]]:
-        connection = sqlite3.connect(self.folder / "posts.db")
-        rows = connection.execute(query).fetchall()
-        connection.close()
-        return rows
+        with closing(sqlite3.connect(self.folder / "posts.db")) as connection:
+            return connection.execute(query).fetchall()
 
 
 @pytest.fixture

@@ -65,8 +65,10 @@ def cursors(importing: Import) -> list[dict[str, Any]]:
         return []
     try:
         found = importing._select("SELECT cursor FROM cursors WHERE source = 'import'")
-    except Exception as error:  # before the tables are there
-        assert "no such table" in str(error)
+    except (
+        sqlite3.OperationalError
+    ) as error:  # before the tables are there, or while the other process makes the file WAL
+        assert "no such table" in str(error) or "disk I/O error" in str(error)
         return []
     return [json.loads(cursor) for (cursor,) in found]
 

@@ -17,8 +17,8 @@ from classifier.checkpoint import read_network  # noqa: E402
 from classifier.corpus import HEADS, Example, load_corpus, parse_example  # noqa: E402
 from classifier.labelling import label_texts  # noqa: E402
 from classifier.model import load_model  # noqa: E402
-from classifier.network import build_network, tokenizer_json  # noqa: E402
-from classifier.train import Recipe, _Batches, _loss, _targets, predict, train  # noqa: E402
+from classifier.network import build_network, largest_inputs, tokenizer_json  # noqa: E402
+from classifier.train import Recipe, _Batches, _loss, _pad, _targets, predict, train  # noqa: E402
 from data.errors import InputError  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -236,22 +236,27 @@ def test_the_same_seed_gives_the_same_model(trained: Path, corpus: Path, backbon
     assert load_model(again).sha256 == load_model(trained).sha256
 
 
-def test_the_exported_graph_says_what_the_network_says(backbone: Backbone, corpus: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("outlier", [1.0, 40.0])
+def test_the_exported_graph_says_what_the_network_says_however_large_one_channel_is(
+    outlier: float, backbone: Backbone, corpus: Path, tmp_path: Path
+) -> None:
     from classifier.export import export_model
 
     torch.manual_seed(3)
     network = build_network(backbone).eval()
+    with (
+        torch.no_grad()
+    ):  # one channel of the layers' inputs so many times as large as the rest, and what reads it as much smaller
+        for layer in network.encoder.encoder.layer:
+            layer.attention.output.LayerNorm.weight[5] *= outlier
+            layer.intermediate.dense.weight[:, 5] /= outlier
     network.centre.fill_(0.2)
     network.spread.fill_(0.7)
-    fitted = {
-        "temperatures": dict.fromkeys(HEADS, 1.0),
-        "thresholds": dict.fromkeys(HEADS["problems"], 0.5),
-        "unsure_below": 0.0,
-    }
-    export_model(network, tokenizer_json(backbone), fitted, tmp_path / "m", "m")
     examples = load_corpus(corpus)[:80]
     tokenizer = Tokenizer.from_str(tokenizer_json(backbone))
     tokenizer.enable_truncation(256)
+    batches = [_pad([encoding.ids]) for encoding in tokenizer.encode_batch([example.text for example in examples])]
+    export_model(network, tokenizer_json(backbone), largest_inputs(network, batches), tmp_path / "m", "m")
     logits = predict(network, tokenizer, examples)
     model = load_model(tmp_path / "m")
     probabilities = model.probabilities(model.read([example.text for example in examples]))
