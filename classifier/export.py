@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 OPSET = 21
 WEIGHT_LEVELS = 63  # 7 bits
 ACTIVATION_LEVELS = 127
-SMOOTHING = 0.7  # the exponent of SmoothQuant: 0 leaves all the rounding to the activations, 1 to the weights
+SMOOTHING = 0.8  # the exponent of SmoothQuant: 0 leaves all the rounding to the activations, 1 to the weights
 NEUTRAL = {
     "temperatures": dict.fromkeys(HEADS, 1.0),
     "thresholds": dict.fromkeys(HEADS["problems"], 0.5),
