@@ -122,7 +122,7 @@ def _comply(
     is_chosen: bool,
 ) -> None:
     from collector.compliance import count_posts, last_round, recheck
-    from collector.runner import Runner, Stopped
+    from collector.runner import Runner, Stopped, outlast
     from data.spending import USD_PER_POST
 
     stop = StopSignal()
@@ -134,29 +134,36 @@ def _comply(
     exports = list[dict[str, Any]]()
     emptied: dict[str, int] = {}
     failed = False
+
+    def turn() -> None:
+        nonlocal failed, exports
+        for name in names:
+            last = last_round(store, name, whole=False)
+            if every is not None and last is not None and settings.now() - last < timedelta(seconds=every):
+                continue
+            posts = count_posts(store, name, since)
+            try:
+                check = openers[name]()
+            except InputError as error:
+                off[name] = str(error)
+                if is_chosen or (posts and every is None):
+                    say(f"{name}: {posts:,} posts cannot be re-checked: {error}")
+                continue
+            if lookup and name == "x":
+                say(f"x: {posts:,} posts to look up, at most ${posts * USD_PER_POST:,.2f} if all are still there")
+            with progress_bar(f"re-checking {name}", posts) as progress:
+                rounds[name] = recheck(runner, check, since=since, trust=yes, progress=progress)
+            failed |= rounds[name].outcome not in ("done", "waiting")
+            _tell(rounds[name])
+        emptied.update(_empty_texts(store, settings, names if is_chosen else None))
+        exports += _tell_of_exports(store)
+
     try:
-        while True:
-            for name in names:
-                last = last_round(store, name, whole=False)
-                if every is not None and last is not None and settings.now() - last < timedelta(seconds=every):
-                    continue
-                posts = count_posts(store, name, since)
-                try:
-                    check = openers[name]()
-                except InputError as error:
-                    off[name] = str(error)
-                    if is_chosen or (posts and every is None):
-                        say(f"{name}: {posts:,} posts cannot be re-checked: {error}")
-                    continue
-                if lookup and name == "x":
-                    say(f"x: {posts:,} posts to look up, at most ${posts * USD_PER_POST:,.2f} if all are still there")
-                with progress_bar(f"re-checking {name}", posts) as progress:
-                    rounds[name] = recheck(runner, check, since=since, trust=yes, progress=progress)
-                failed |= rounds[name].outcome not in ("done", "waiting")
-                _tell(rounds[name])
-            emptied |= _empty_texts(store, settings, names if is_chosen else None)
-            exports += _tell_of_exports(store)
-            if every is None or stop.wait(min(every, DUE_SECONDS)):
+        if every is None:
+            turn()
+        while every is not None:
+            outlast(turn, stop.wait)
+            if stop.wait(min(every, DUE_SECONDS)):
                 break
     except Stopped:
         failed = True

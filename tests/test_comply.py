@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -502,6 +503,33 @@ def test_exports_are_named_for_what_was_erased_meanwhile_and_once(
     asking.store.save_page([], source="bluesky", stream="posts", cursor={}, deleted_posts=[place.ids[1]])
     place.delete(place.ids[1])
     assert named() == ["out.csv"]
+
+
+@only("bluesky")
+def test_rounds_that_go_on_outlast_a_database_that_fails(place: Place, asking: Asking, tmp_path: Path) -> None:
+    with asking.store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE cursors RENAME TO away_cursors")
+    settings = {"TRACKER_DATABASE_URL": f"sqlite:///{tmp_path / 'posts.db'}", "TRACKER_PSEUDONYM_KEY": KEY}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tracker", "comply", place.source, "--every", "60"],
+        cwd=tmp_path,
+        env=os.environ | place.environment | settings | {"TRACKER_NOW": NOW.isoformat()},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if "database failed" in line:
+            break
+    said = "".join(lines)
+    assert "database failed" in said and "eCitizen" not in said
+    with asking.store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away_cursors RENAME TO cursors")
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, rest
 
 
 @pytest.mark.campaign
