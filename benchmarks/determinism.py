@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=10_000)
     options = parser.parse_args()
     corpus = sorted({example.text for example in load_corpus(default_corpus())})
+    random.Random(SEED).shuffle(corpus)
     # A number makes distinct texts where the corpus alone has too few.
     texts = [
         corpus[index % len(corpus)] + (f" {index}" if index >= len(corpus) else "") for index in range(options.posts)
