@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from dashboard.rungs import Rung, moment, spoken
-from dashboard.strings import label_name, say
+from dashboard.strings import label_name, say, shown_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,8 @@ def rung_lines(rung: Rung, language: str) -> list[str]:
 
 def time_words(rung: Rung, language: str) -> str:
     """When, no more precisely than it is known."""
-    form = {"day": "%a %d %b", "hour": "%a %d %b %H:00", "minute": "%a %d %b %H:%M"}[rung.precision]
-    return say(language, f"time_{rung.precision}", at=rung.from_at.strftime(form))
+    at = shown_time(rung.from_at, language, rung.precision, year=False)
+    return say(language, "time_day", at=at) if rung.precision == "day" else at
 
 
 def gap_words(gap: tuple[int, int], language: str) -> str:

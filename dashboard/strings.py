@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from data.official import NAIROBI
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 LANGUAGES = {"en": "English", "sw": "Kiswahili"}
 
 _TEXTS: dict[str, tuple[str, str]] = {
@@ -63,6 +71,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Chapisho jipya {newest} EAT · tumeangalia hadi {looked} EAT · machapisho {waiting} yanasubiri lebo",
     ),
     "never": ("never", "kamwe"),
+    "weekdays": ("Sun Mon Tue Wed Thu Fri Sat", "Jpl Jtt Jnn Jtn Alh Ijm Jms"),
+    "months": (
+        "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+        "Jan Feb Mac Apr Mei Jun Jul Ago Sep Okt Nov Des",
+    ),
     "filters": ("Filters", "Vichujio"),
     "period": ("Period", "Kipindi"),
     "period_1": ("Last 24 hours", "Saa 24 zilizopita"),
@@ -85,11 +98,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "volume_note": (
         "Each person once in a bar, under the problem that the model is surest of, near-copies of one text too (the incidents count three people of "
         "each at most). People posting, not people affected. "
-        "Above: official messages, as wide as their time is known (a whole day where no hour is). Grey: nobody looked. "
+        "Outlined: official messages, as wide as their time is known (a whole day where no hour is). Grey: nobody looked. "
         "Click a bar to read its posts.",
         "Kila mtu mara moja kwa kila mhimili, chini ya tatizo ambalo modeli ina uhakika nalo zaidi, hata nakala za maandishi yaleyale (matukio huhesabu "
         "watu watatu tu wa kila nakala). Ni watu wanaochapisha, si wote walioathirika. "
-        "Juu: ujumbe rasmi, kwa upana wa muda unaojulikana. Kijivu: hakuna aliyeangalia. Bofya mhimili usome machapisho.",
+        "Mistari ya kuzunguka: ujumbe rasmi, kwa upana wa muda unaojulikana. Kijivu: hakuna aliyeangalia. Bofya mhimili usome machapisho.",
     ),
     "shares": ("What they complain of", "Wanacholalamikia"),
     "shares_note": (
@@ -241,8 +254,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "spoken_word": ("{who}: {status}, to {scope}, {at}", "{who}: {status}, kwa {scope}, {at}"),
     "unconfirmed_words": ("Unconfirmed, grades nothing: {words}", "Haijathibitishwa, haipimi chochote: {words}"),
     "time_day": ("some time on {at}", "wakati fulani {at}"),
-    "time_hour": ("in the hour of {at}", "katika saa ya {at}"),
-    "time_minute": ("{at}", "{at}"),
     "clock": (
         "Grade clock: a word in the next {minutes} min (until {until} EAT) would be graded {grade}, after that {next}.",
         "Saa ya alama: neno ndani ya dakika {minutes} zijazo (hadi {until} EAT) litapata alama {grade}, baada ya hapo {next}.",
@@ -534,3 +545,18 @@ def label_name(language: str, label: str) -> str:
     """A label as people read it; a label without a name of its own stays as it is."""
     english, kiswahili = _LABELS.get(label, (label, label))
     return kiswahili if language == "sw" else english
+
+
+def shown_time(moment: datetime | None, language: str, precision: str = "minute", *, year: bool = True) -> str:
+    """A moment in East Africa Time, no finer than it is known: `Thu 05 Mar 2026 09:20`, `Thu 05 Mar 2026 09:00–10:00`, `Thu 05 Mar 2026`."""
+    if moment is None:
+        return say(language, "never")
+    local = moment.astimezone(NAIROBI)
+    weekday = say(language, "weekdays").split()[local.isoweekday() % 7]
+    day = f"{weekday} {local:%d} {say(language, 'months').split()[local.month - 1]}{local.strftime(' %Y') if year else ''}"
+    clock = {
+        "day": "",
+        "hour": f" {local:%H}:00–{local + timedelta(hours=1):%H}:00",
+        "minute": f" {local:%H:%M}",
+    }
+    return day + clock[precision]

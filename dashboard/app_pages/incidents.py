@@ -23,7 +23,7 @@ from dashboard.phrases import (
 )
 from dashboard.record import SAMPLE_POSTS, listened_to, records
 from dashboard.rungs import grade_clock, moment
-from dashboard.strings import label_name, say
+from dashboard.strings import label_name, say, shown_time
 from data.errors import InputError, TrackerError
 from data.links import link_of
 from data.settings import load_settings

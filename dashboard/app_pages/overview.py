@@ -15,7 +15,7 @@ from dashboard.app_pages.frame import choose_language, opened_store, shown_time,
 from dashboard.incidents import LANES
 from dashboard.record import listened_to, records
 from dashboard.rungs import announced, moment
-from dashboard.strings import label_name, say
+from dashboard.strings import label_name, say, shown_time
 from data.circuit import Circuit, open_circuits
 from data.errors import TrackerError
 from data.labels import PROBLEMS
@@ -191,7 +191,7 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
         columns[2].metric(
             say(language, "peak"),
             f"{by_bar.max():,}",
-            f"{by_bar.idxmax():%a %d %b %H:%M}",
+            shown_time(by_bar.idxmax(), language, year=False),
             delta_color="off",
             delta_arrow="off",
             border=True,
@@ -204,11 +204,11 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
     else:
         # Of words that are known to the same day the admission comes first, as on the ladder.
         first = spoke.sort_values(["from_at", "status"]).iloc[0]
-        form = {"day": "%a %d %b (day)", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}[first["precision"]]
+        at = shown_time(first["from_at"], language, first["precision"], year=False)
         columns[3].metric(
             say(language, "first_official"),
             first["who"],
-            f"{label_name(language, first['status'])}, {first['from_at'].strftime(form)}",
+            f"{label_name(language, first['status'])}, {at}",
             delta_color="off",
             delta_arrow="off",
             border=True,
@@ -222,7 +222,7 @@ def _posts_table(url: str, posts: pd.DataFrame, language: str) -> None:
         {
             **({"reason": reasons} if reasons is not None else {}),
             # Text, not a moment: a moment would be shifted into the viewer's zone.
-            "at": [f"{moment:%a %d %b %Y %H:%M}" for moment in shown["at"]],
+            "at": [shown_time(at, language) for at in shown["at"]],
             "text": [text or say(language, "text_erased") for text in shown["text"]],
             "problems": [
                 ", ".join(label_name(language, problem) for problem in problems) for problems in shown["problems"]
@@ -257,13 +257,12 @@ def _behind(
         posts = volume.in_buckets(posts, window)
         picked = pd.Series(data=False, index=posts.index)
         for bar in chosen:
-            moment = posts["bucket"].dt.strftime("%a %d %b %H:%M")
-            picked |= (moment == bar.get("when")) & (posts["main_problem"] == bar.get("key"))
+            at = posts["bucket"].map(datetime.isoformat)
+            picked |= (at == bar.get("bar")) & (posts["main_problem"] == bar.get("key"))
         posts = posts[picked]
         first = chosen[0]
-        st.subheader(
-            say(language, "posts_of_bar", when=first.get("when"), problem=label_name(language, str(first.get("key"))))
-        )
+        when = shown_time(datetime.fromisoformat(first["bar"]), language, year=False)
+        st.subheader(say(language, "posts_of_bar", when=when, problem=label_name(language, first["key"])))
     else:
         st.subheader(say(language, "posts"))
     if posts.empty:
@@ -277,10 +276,9 @@ def _official_table(official: pd.DataFrame, language: str) -> None:
     if official.empty:
         st.info(say(language, "official_none"))
         return
-    form = {"day": "%a %d %b %Y", "hour": "%a %d %b %Y ~%H:00", "minute": "%a %d %b %Y %H:%M"}
     table = pd.DataFrame(
         {
-            "at": [row.from_at.strftime(form[row.precision]) for row in official.itertuples()],
+            "at": [shown_time(row.from_at, language, row.precision) for row in official.itertuples()],
             "who": [
                 row.who if row.confirmed else f"{row.who} ({say(language, 'unconfirmed')})"
                 for row in official.itertuples()
@@ -304,7 +302,7 @@ def _impostors(impostors: pd.DataFrame, language: str) -> None:
     with st.expander(say(language, "impostors", count=len(impostors))):
         st.caption(say(language, "impostors_note"))
         table = impostors.assign(
-            at=[f"{moment:%a %d %b %Y %H:%M}" for moment in impostors["at"]],
+            at=[shown_time(at, language) for at in impostors["at"]],
             reason=[say(language, reason) for reason in impostors["reason"]],
         )
         settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in table.columns}

@@ -9,8 +9,8 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import review
-from dashboard.app_pages.frame import choose_language, opened_store, shown_time, stamps
-from dashboard.strings import label_name, say
+from dashboard.app_pages.frame import choose_language, opened_store, stamps
+from dashboard.strings import label_name, say, shown_time
 from data.corrections import FIELDS, OFFICIAL_FIELDS
 from data.errors import TrackerError
 from data.links import link_of
