@@ -114,7 +114,7 @@ def _bars(
     rows["name"] = [label_name(language, value) for value in rows[column]]
     rows["key"] = rows[column]
     names = [label_name(language, value) for value in colours]
-    legend = alt.Legend(title=None, orient="bottom", columns=legend_columns, symbolType="square")
+    legend = alt.Legend(title=None, orient="bottom", columns=legend_columns, symbolType="square", labelLimit=0)
     return (
         alt.Chart(rows[["from_at", "until_at", "bar", "when", "name", "key", "people", "top", "bottom"]])
         .mark_rect()
@@ -363,7 +363,7 @@ def sentiment_chart(frame: pd.DataFrame, window: Window, language: str) -> alt.C
 
 def lanes_chart(frame: pd.DataFrame, window: Window, language: str) -> alt.Chart:
     """What is shown beside the complaints, stacked."""
-    return _bars(frame, window, "lane", LANE_COLOURS, language, legend_columns=3).properties(
+    return _bars(frame, window, "lane", LANE_COLOURS, language, legend_columns=2).properties(
         height=SIDE_HEIGHT, description=say(language, "lanes")
     )
 

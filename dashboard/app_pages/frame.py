@@ -14,6 +14,9 @@ from data.store import Store, open_store
 if TYPE_CHECKING:
     from data.settings import Settings
 
+# Streamlit breaks lines in a table whose rows are higher than 64 px; these hold four.
+LINES_HEIGHT = 84
+
 
 @st.cache_resource
 def opened_store(url: str) -> Store:

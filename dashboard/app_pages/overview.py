@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import charts, volume
 from dashboard.app_pages.banner import incident_banners, rumour_notices
-from dashboard.app_pages.frame import choose_language, opened_store, shown_time, stamps
+from dashboard.app_pages.frame import LINES_HEIGHT, choose_language, opened_store, stamps
 from dashboard.incidents import LANES
 from dashboard.record import listened_to, records
 from dashboard.rungs import announced, moment
@@ -27,6 +27,9 @@ from data.spending import standing_of_x
 REFRESH_SECONDS = 60
 CACHE_SECONDS = 20
 SHOWN_POSTS = 500
+# Pixels: all columns of a table are seen at 1,400, in either language.
+POST_WIDTHS = {"reason": 105, "at": 115, "text": 300, "problems": 100, "services": 95}
+OFFICIAL_WIDTHS = {"at": 115, "who": 140, "text": 380, "source": 220}
 DRAWN_INCIDENTS = 6
 PERIODS = ("1", "3", "7", "14", "all", "dates")
 STATUS_COLOURS = {
@@ -240,12 +243,20 @@ def _posts_table(url: str, posts: pd.DataFrame, language: str) -> None:
         }
     )
     names = {name: say(language, f"column_{name}") for name in table.columns}
-    settings = {name: st.column_config.TextColumn(title) for name, title in names.items()}
-    settings["text"] = st.column_config.TextColumn(names["text"], width="large")
+    widths = POST_WIDTHS if reasons is None else POST_WIDTHS | {"text": 180}
+    settings = {name: st.column_config.TextColumn(title, width=widths.get(name)) for name, title in names.items()}
     for name in ("unsure", "corrected"):
         settings[name] = st.column_config.CheckboxColumn(names[name])
     settings["link"] = st.column_config.LinkColumn(names["link"], display_text=say(language, "open"))
-    st.dataframe(table, column_config=settings, hide_index=True, width="stretch", height=380, row_height=60)
+    st.dataframe(
+        table,
+        column_config=settings,
+        hide_index=True,
+        width="stretch",
+        height=380,
+        row_height=LINES_HEIGHT,
+        placeholder="",
+    )
     st.caption(say(language, "posts_note", shown=len(shown), total=len(posts)))
 
 
@@ -289,9 +300,11 @@ def _official_table(official: pd.DataFrame, language: str) -> None:
             "source": [url or "" for url in official["url"]],
         }
     )
-    settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in table.columns}
-    settings["text"] = st.column_config.TextColumn(say(language, "column_text"), width="large")
-    st.dataframe(table, column_config=settings, hide_index=True, width="stretch")
+    settings = {
+        name: st.column_config.TextColumn(say(language, f"column_{name}"), width=OFFICIAL_WIDTHS.get(name))
+        for name in table.columns
+    }
+    st.dataframe(table, column_config=settings, hide_index=True, width="stretch", row_height=LINES_HEIGHT)
     if not official["confirmed"].all():
         st.caption(say(language, "official_note"))
 
