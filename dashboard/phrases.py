@@ -102,11 +102,9 @@ def grade_words(record: dict[str, Any], clock: Clock | None, language: str, own:
     if clock is not None and not own:
         until = f"{clock.until:%H:%M}"
         return say(language, "clock", minutes=clock.minutes, until=until, grade=clock.grade, next=clock.next_grade)
-    part = "grade_ecitizen" if own else "grade"
-    because = because_words(record, language, own)
-    if record[part] is None:
-        return say(language, "grade_not", because=because)
-    return say(language, "grade_is", grade=record[part], because=because)
+    grade = record["grade_ecitizen" if own else "grade"]
+    name = f"{'own_' if own else ''}grade_{'not' if grade is None else 'is'}"
+    return say(language, name, grade=grade, because=because_words(record, language, own))
 
 
 def because_words(record: dict[str, Any], language: str, own: bool = False) -> str:

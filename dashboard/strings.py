@@ -264,6 +264,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "grade_is": ("Grade {grade}: {because}.", "Alama {grade}: {because}."),
     "grade_not": ("No grade: {because}.", "Hakuna alama: {because}."),
+    "own_grade_is": ("eCitizen's own grade {grade}: {because}.", "Alama {grade} ya eCitizen yenyewe: {because}."),
+    "own_grade_not": ("No grade of eCitizen's own: {because}.", "eCitizen yenyewe haina alama: {because}."),
     "because_too_early": (
         "nobody has spoken, and four hours have not passed",
         "hakuna aliyesema, na saa nne hazijapita",
@@ -462,6 +464,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "column_field": ("Question", "Swali"),
     "column_label": ("Answer", "Jibu"),
     "column_score": ("How sure", "Uhakika"),
+    "review_threshold": (
+        "Each problem counts from a threshold of its own on, which may lie above 50 %.",
+        "Kila tatizo huhesabiwa kuanzia kiwango chake cha uhakika, ambacho huenda kikazidi asilimia 50.",
+    ),
     "review_yours": ("What is right", "Kilicho sahihi"),
     "field_problems": ("Problems", "Matatizo"),
     "field_kind": ("Kind of message", "Aina ya ujumbe"),

@@ -183,7 +183,7 @@ def _head(record: dict[str, Any], store: Store, now: datetime, language: str) ->
         st.markdown(plain(grade_words(record, clock, language)))
         if clock is not None and not clock.heard:
             st.markdown(say(language, "clock_unheard"))
-        st.markdown(f"{say(language, 'grade_own')}: {plain(grade_words(record, None, language, own=True))}")
+        st.markdown(plain(grade_words(record, None, language, own=True)))
 
 
 def _ladder(record: dict[str, Any], now: datetime, language: str) -> None:
