@@ -10,7 +10,7 @@ import pandas as pd
 
 from dashboard.phrases import record_name, rung_lines
 from dashboard.rungs import rungs, span
-from dashboard.strings import label_name, say
+from dashboard.strings import label_name, say, shown_time
 from dashboard.volume import NO_PROBLEM
 from data.labels import PROBLEMS, SENTIMENTS
 from data.official import NAIROBI
@@ -39,18 +39,9 @@ LANE_COLOURS = {
     "promotion": "#E69F00",
     "unrelated": "#9A9A9A",
 }
-STATUS_COLOURS = {
-    "acknowledged": "#E69F00",
-    "update": "#56B4E9",
-    "resolved": "#009E73",
-    "workaround": "#8C6D31",
-    "maintenance": "#9A9A9A",
-    "denial": "#AA3377",
-    "notice": "#0072B2",
-    "help": "#CC79A7",
-}
-INCIDENT_COLOUR, PLANNED_COLOUR = "#D55E00", "#0072B2"
-# The step that a message took first names its shape; colour is never alone.
+# What officials said is an outline in the ink of the words beside it, which name the status: no hue is left that no problem has.
+INK, INCIDENT_COLOUR = "#6b7280", "#D55E00"
+# The step that a message took first names its shape; colour is never alone, and a square is a problem's in the legend.
 RUNG_SHAPES = {
     "onset": "triangle-right",
     "first_complaint": "triangle-left",
@@ -61,7 +52,7 @@ RUNG_SHAPES = {
     "update": "circle",
     "workaround": "cross",
     "resolved": "diamond",
-    "quiet": "square",
+    "quiet": "triangle-down",
 }
 VOLUME_HEIGHT, ROW_HEIGHT, LADDER_ROW_HEIGHT, SIDE_HEIGHT = 300, 22, 72, 240
 BAR_SELECTION = "bar"
@@ -95,11 +86,17 @@ def _domain(window: Window | Frame) -> list[dict[str, int]]:
     ]
 
 
-def _x(field: str, window: Window | Frame, *, axis: bool = True) -> alt.X:
-    ticks = alt.Axis(
-        title=None, format="%a %d %b %H:%M", labelOverlap=True, labelFlush=45, labelBound=True, tickCount=10
-    )
-    return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=_domain(window)), axis=ticks if axis else None)
+def _x(field: str, window: Window | Frame, language: str | None) -> alt.X:
+    """The time axis, labelled in a language; None for no labels."""
+    ticks = None
+    if language is not None:
+        weekdays, months = say(language, "weekdays").split(), say(language, "months").split()
+        label = (
+            f"{weekdays}[utcday(datum.value)] + utcFormat(datum.value, ' %d ')"
+            f" + {months}[utcmonth(datum.value)] + utcFormat(datum.value, ' %H:%M')"
+        )
+        ticks = alt.Axis(title=None, labelExpr=label, labelOverlap=True, labelFlush=45, labelBound=True, tickCount=10)
+    return alt.X(f"{field}:T", scale=alt.Scale(type="utc", domain=_domain(window)), axis=ticks)
 
 
 def _bars(
@@ -112,16 +109,17 @@ def _bars(
     width = pd.Timedelta(window.bucket)
     rows["from_at"] = wall(rows["bucket"]).to_numpy()
     rows["until_at"] = wall(rows["bucket"] + width * 0.92).to_numpy()
-    rows["when"] = [f"{moment:%a %d %b %H:%M}" for moment in rows["bucket"]]
+    rows["when"] = [shown_time(bucket, language, year=False) for bucket in rows["bucket"]]
+    rows["bar"] = [bucket.isoformat() for bucket in rows["bucket"]]
     rows["name"] = [label_name(language, value) for value in rows[column]]
     rows["key"] = rows[column]
     names = [label_name(language, value) for value in colours]
-    legend = alt.Legend(title=None, orient="bottom", columns=legend_columns, symbolType="square")
+    legend = alt.Legend(title=None, orient="bottom", columns=legend_columns, symbolType="square", labelLimit=0)
     return (
-        alt.Chart(rows[["from_at", "until_at", "when", "name", "key", "people", "top", "bottom"]])
+        alt.Chart(rows[["from_at", "until_at", "bar", "when", "name", "key", "people", "top", "bottom"]])
         .mark_rect()
         .encode(
-            x=_x("from_at", window),
+            x=_x("from_at", window, language),
             x2="until_at:T",
             y=alt.Y("bottom:Q", title=None, axis=_PEOPLE_AXIS),
             y2="top:Q",
@@ -146,15 +144,16 @@ def volume_chart(
     maintenance: Sequence[Word] = (),
 ) -> alt.VConcatChart:
     """Official messages above, then the strip of incidents, on the same axis as the stacked bars below, with the unseen spans in grey."""
-    select = alt.selection_point(name=BAR_SELECTION, fields=["when", "key"], on="click")
+    select = alt.selection_point(name=BAR_SELECTION, fields=["bar", "key"], on="click")
     bars = _bars(volume, window, "main_problem", PROBLEM_COLOURS, language).add_params(select)
     bars = bars.encode(opacity=alt.condition(select, alt.value(1.0), alt.value(0.35)))
-    behind = [_holes(holes, window), _bands(official, window)]
-    rules = [_rules(records, window)] if records else []
+    behind = [_holes(holes, window, language), _bands(official, window, language)]
+    rules = [_rules(records, window, language)] if records else []
     below = alt.layer(*[layer for layer in behind if layer is not None], bars, *rules)
-    # Problems and statuses have colours of their own.
-    below = below.properties(height=VOLUME_HEIGHT, width=width).resolve_scale(color="independent")
-    told = ", ".join(f"{row.who} {row.status}" for row in official.itertuples()) or say(language, "none")
+    below = below.properties(height=VOLUME_HEIGHT, width=width)
+    told = ", ".join(f"{row.who} {label_name(language, row.status)}" for row in official.itertuples()) or say(
+        language, "none"
+    )
     description = f"{say(language, 'volume')}. {say(language, 'official')}: {told}."
     above = [] if official.empty else [_messages(official, window, language, width)]
     strip = incident_strip(records, maintenance, window, language)
@@ -172,34 +171,28 @@ def _spans(official: pd.DataFrame, window: Window) -> pd.DataFrame:
     return rows
 
 
-def _bands(official: pd.DataFrame, window: Window) -> alt.Chart | None:
+def _bands(official: pd.DataFrame, window: Window, language: str) -> alt.Chart | None:
     if official.empty:
         return None
-    rows = _spans(official, window)[["start", "end", "status"]]
-    colour = alt.Color(
-        "status:N", scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())), legend=None
-    )
-    return alt.Chart(rows).mark_rect(opacity=0.10).encode(x=_x("start", window), x2="end:T", color=colour)
+    rows = _spans(official, window)[["start", "end"]]
+    outline = alt.Chart(rows).mark_rect(filled=False, color=INK, strokeDash=[1, 3])
+    return outline.encode(x=_x("start", window, language), x2="end:T")
 
 
 def _messages(official: pd.DataFrame, window: Window, language: str, width: int | str) -> alt.LayerChart:
     rows = _spans(official, window)
     rows["row"] = range(len(rows))
-    shown = {"day": "%a %d %b", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}
-    times = [row.from_at.strftime(shown[row.precision]) for row in rows.itertuples()]
+    rows["status"] = [label_name(language, status) for status in rows["status"]]
     doubt = f" ({say(language, 'unconfirmed')})"
-    labels = [
-        f"{row.who}{'' if row.confirmed else doubt}: {label_name(language, row.status)}" for row in rows.itertuples()
+    said = [f"{'' if row.confirmed else doubt}: {row.status}" for row in rows.itertuples()]
+    rows["label"] = [
+        _shortened(who, _LABEL_CHARACTERS - len(rest)) + rest for who, rest in zip(rows["who"], said, strict=True)
     ]
-    rows["label"] = [text if len(text) <= _LABEL_CHARACTERS else text[: _LABEL_CHARACTERS - 1] + "…" for text in labels]
-    rows["time"] = times
+    rows["time"] = [shown_time(row.from_at, language, row.precision, year=False) for row in rows.itertuples()]
     rows["to"] = [label_name(language, scope) for scope in rows["scope"]]
     # A label stands right of its mark, or left of it where the right edge is near.
     middle = wall([window.from_at + (window.to_at - window.from_at) / 2])[0]
     rows["left"] = rows["start"] > middle
-    colour = alt.Color(
-        "status:N", scale=alt.Scale(domain=list(STATUS_COLOURS), range=list(STATUS_COLOURS.values())), legend=None
-    )
     tooltip = [
         alt.Tooltip(f"{field}:N", title=title)
         for field, title in (("time", "EAT"), ("who", " "), ("status", "  "), ("to", "   "), ("text", "    "))
@@ -207,28 +200,32 @@ def _messages(official: pd.DataFrame, window: Window, language: str, width: int 
     rows = rows[["start", "end", "row", "label", "time", "who", "status", "to", "text", "left"]]
     y = alt.Y("row:O", axis=None)
     base = alt.Chart(rows)
-    marks = base.mark_bar(height=12, cornerRadius=3).encode(
-        x=_x("start", window, axis=False), x2="end:T", y=y, color=colour, tooltip=tooltip
+    marks = base.mark_bar(height=12, cornerRadius=3, color=INK, fillOpacity=0.15, stroke=INK, strokeWidth=1.5).encode(
+        x=_x("start", window, None), x2="end:T", y=y, tooltip=tooltip
     )
-    style = {"fontSize": 11, "baseline": "middle", "color": "#6b7280"}
+    style = {"fontSize": 11, "baseline": "middle", "color": INK}
     right = (
         base.transform_filter("!datum.left")
         .mark_text(align="left", dx=6, **style)
-        .encode(x=_x("end", window, axis=False), y=y, text="label:N", tooltip=tooltip)
+        .encode(x=_x("end", window, None), y=y, text="label:N", tooltip=tooltip)
     )
     left = (
         base.transform_filter("datum.left")
         .mark_text(align="right", dx=-6, **style)
-        .encode(x=_x("start", window, axis=False), y=y, text="label:N", tooltip=tooltip)
+        .encode(x=_x("start", window, None), y=y, text="label:N", tooltip=tooltip)
     )
     return alt.layer(marks, right, left).properties(height=ROW_HEIGHT * len(rows), width=width)
 
 
-def _holes(holes: list[tuple[datetime, datetime]], window: Window) -> alt.Chart | None:
+def _shortened(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def _holes(holes: list[tuple[datetime, datetime]], window: Window, language: str) -> alt.Chart | None:
     if not holes:
         return None
     rows = pd.DataFrame({"start": wall([start for start, _ in holes]), "end": wall([end for _, end in holes])})
-    return alt.Chart(rows).mark_rect(color="#9A9A9A", opacity=0.30).encode(x=_x("start", window), x2="end:T")
+    return alt.Chart(rows).mark_rect(color="#9A9A9A", opacity=0.30).encode(x=_x("start", window, language), x2="end:T")
 
 
 def incident_strip(
@@ -236,33 +233,33 @@ def incident_strip(
 ) -> alt.LayerChart | None:
     """The incidents of a window from onset to quiet with their steps, and the maintenance that was announced; None without any."""
     shown = [
-        _strip_row(record_name(record, language), *span(record, window.to_at), planned=record["planned"])
+        _strip_row(record_name(record, language), *span(record, window.to_at), language, planned=record["planned"])
         for record in records
     ]
     for word in maintenance:
         begin = word.covers_from or word.at
         name = f"{say(language, 'rung_planned')}: {word.office or word.account}"
-        shown.append(_strip_row(name, begin, word.covers_to or begin, planned=True))
+        shown.append(_strip_row(name, begin, word.covers_to or begin, language, planned=True))
     rows = _clipped(pd.DataFrame(shown, columns=["label", "from_at", "until_at", "when", "planned"]), window)
     if rows.empty:
         return None
     middle = wall([window.from_at + (window.to_at - window.from_at) / 2])[0]
     rows["left"] = rows["end"] > middle
-    rows["colour"] = [PLANNED_COLOUR if planned else INCIDENT_COLOUR for planned in rows["planned"]]
+    rows["colour"] = [INK if planned else INCIDENT_COLOUR for planned in rows["planned"]]
     rows = rows.drop(columns=["from_at", "until_at"])
     y = alt.Y("label:N", sort=list(rows["label"]), axis=None)
     tooltip = [alt.Tooltip("label:N", title=" "), alt.Tooltip("when:N", title="EAT")]
     bars = alt.Chart(rows).mark_bar(height=8, opacity=0.45, cornerRadius=2)
     layers = [
         bars.encode(
-            x=_x("start", window, axis=False), x2="end:T", y=y, color=alt.Color("colour:N", scale=None), tooltip=tooltip
+            x=_x("start", window, None), x2="end:T", y=y, color=alt.Color("colour:N", scale=None), tooltip=tooltip
         )
     ]
     for left, end, align, shift in ((False, "end", "left", 10), (True, "start", "right", -10)):
         text = alt.Chart(rows[rows["left"] == left]).mark_text(
-            align=align, dx=shift, fontSize=11, baseline="middle", color="#6b7280"
+            align=align, dx=shift, fontSize=11, baseline="middle", color=INK
         )
-        layers.append(text.encode(x=_x(end, window, axis=False), y=y, text="label:N"))
+        layers.append(text.encode(x=_x(end, window, None), y=y, text="label:N"))
     steps = [
         _step(rung, language) | {"label": record_name(record, language)}
         for record in records
@@ -272,23 +269,21 @@ def incident_strip(
     ]
     if steps:
         marks = _clipped(pd.DataFrame(steps), window)
-        legend = alt.Legend(
-            title=None, orient="bottom", symbolFillColor=INCIDENT_COLOUR, symbolStrokeWidth=0, symbolSize=60
-        )
+        legend = alt.Legend(title=None, orient="bottom", symbolFillColor=INK, symbolStrokeWidth=0, symbolSize=60)
         layers += _rung_marks(marks, alt.Y("label:N", sort=list(rows["label"]), axis=None), window, language, legend)
     return alt.layer(*layers).properties(height=ROW_HEIGHT * len(rows), width="container")
 
 
-def _rules(records: Sequence[dict[str, Any]], window: Window) -> alt.Chart:
+def _rules(records: Sequence[dict[str, Any]], window: Window, language: str) -> alt.Chart:
     """Where incidents began and became quiet, through the bars."""
     ends = [rung.from_at for record in records for rung in rungs(record) if {"onset", "quiet"} & set(rung.names)]
     rows = pd.DataFrame({"start": wall([end for end in ends if window.from_at <= end < window.to_at])})
-    return alt.Chart(rows).mark_rule(color=INCIDENT_COLOUR, strokeDash=[4, 3]).encode(x=_x("start", window))
+    return alt.Chart(rows).mark_rule(color=INCIDENT_COLOUR, strokeDash=[4, 3]).encode(x=_x("start", window, language))
 
 
-def _strip_row(label: str, from_at: datetime, until_at: datetime, *, planned: bool) -> dict[str, Any]:
+def _strip_row(label: str, from_at: datetime, until_at: datetime, language: str, *, planned: bool) -> dict[str, Any]:
     begin, end = from_at.astimezone(NAIROBI), until_at.astimezone(NAIROBI)
-    when = f"{begin:%a %d %b %H:%M} – {end:%a %d %b %H:%M}"
+    when = " – ".join(shown_time(at, language, year=False) for at in (begin, end))
     return {"label": label, "from_at": begin, "until_at": end, "when": when, "planned": planned}
 
 
@@ -303,11 +298,11 @@ def ladder_chart(record: dict[str, Any], now: datetime, language: str) -> alt.La
     steps = _clipped(steps, window)
     y = alt.Y("row:O", axis=None)
     whole = pd.DataFrame({"start": wall([start]), "end": wall([end])})
-    colour = PLANNED_COLOUR if record["planned"] else INCIDENT_COLOUR
-    behind = alt.Chart(whole).mark_rect(color=colour, opacity=0.10).encode(x=_x("start", window), x2="end:T")
+    colour = INK if record["planned"] else INCIDENT_COLOUR
+    behind = alt.Chart(whole).mark_rect(color=colour, opacity=0.10).encode(x=_x("start", window, language), x2="end:T")
     words = (
         alt.Chart(steps[["row", "lines"]])
-        .mark_text(align="left", baseline="top", dy=-34, lineBreak="\n", lineHeight=15, fontSize=12, color="#6b7280")
+        .mark_text(align="left", baseline="top", dy=-34, lineBreak="\n", lineHeight=15, fontSize=12, color=INK)
         .encode(x=alt.value(4), y=y, text="lines:N")
     )
     told = "; ".join(steps["lines"]).replace("\n", " · ")
@@ -324,7 +319,7 @@ def _step(rung: Rung, language: str) -> dict[str, Any]:
         "wide": rung.precision != "minute",
         "name": rung.names[0],
         "lines": "\n".join(rung_lines(rung, language)),
-        "colour": STATUS_COLOURS.get(rung.status or "", INCIDENT_COLOUR),
+        "colour": INK if rung.who else INCIDENT_COLOUR,
     }
 
 
@@ -341,9 +336,9 @@ def _rung_marks(
     wide = alt.Chart(rows[rows["wide"]]).mark_bar(height=10, cornerRadius=2, filled=False, strokeWidth=2, yOffset=lower)
     points = alt.Chart(rows[~rows["wide"]]).mark_point(filled=True, size=80, opacity=1, yOffset=lower)
     return [
-        wide.encode(x=_x("start", window), x2="end:T", y=y, color=colour, tooltip=tooltip),
+        wide.encode(x=_x("start", window, language), x2="end:T", y=y, color=colour, tooltip=tooltip),
         points.encode(
-            x=_x("start", window),
+            x=_x("start", window, language),
             y=y,
             color=colour,
             shape=alt.Shape("step:N", scale=alt.Scale(domain=names, range=shapes), legend=legend),
@@ -368,7 +363,7 @@ def sentiment_chart(frame: pd.DataFrame, window: Window, language: str) -> alt.C
 
 def lanes_chart(frame: pd.DataFrame, window: Window, language: str) -> alt.Chart:
     """What is shown beside the complaints, stacked."""
-    return _bars(frame, window, "lane", LANE_COLOURS, language, legend_columns=3).properties(
+    return _bars(frame, window, "lane", LANE_COLOURS, language, legend_columns=2).properties(
         height=SIDE_HEIGHT, description=say(language, "lanes")
     )
 
@@ -384,6 +379,6 @@ def shares_chart(shares: pd.DataFrame, language: str) -> alt.LayerChart:
         x=alt.X("share:Q", axis=None, scale=alt.Scale(domain=[0, max(1.0, float(rows["share"].max() or 0)) * 1.25])),
     )
     bars = base.mark_bar(height=14, cornerRadius=2).encode(color=alt.Color("colour:N", scale=None))
-    text = base.mark_text(align="left", dx=5, color="#6b7280").encode(text="shown:N")
+    text = base.mark_text(align="left", dx=5, color=INK).encode(text="shown:N")
     description = "; ".join(f"{row.name} {row.shown}" for row in rows[["name", "shown"]].itertuples(index=False))
     return alt.layer(bars, text).properties(height=alt.Step(24), description=description)

@@ -22,6 +22,7 @@ from sqlalchemy import and_, func, or_, select, update
 
 from dashboard import messages
 from dashboard.channels import open_channel, picture_of
+from dashboard.strings import shown_time
 from data import tables
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def _wake(engine: Engine, channel: Channel, now: datetime) -> None:
 def _message(row: Row[Any], channel: Channel, now: datetime, picture: bytes | None) -> Message:
     body = row.message["body"]
     if now - row.made_at > LATE_AFTER:
-        body = f"{messages.text(channel.language, 'late', made=messages.moment(row.made_at))}\n{body}"
+        body = f"{messages.text(channel.language, 'late', made=shown_time(row.made_at, channel.language))}\n{body}"
     told = f"{row.number}\0{row.key}\0{row.channel}\0{row.made_at.isoformat()}"
     reference = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
     return Message(row.message["title"], body, reference, row.severity == "severe", picture)

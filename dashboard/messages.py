@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from dashboard.ladder import GRADES
-from dashboard.strings import label_name
+from dashboard.strings import label_name, shown_time
 from data.official import NAIROBI
 from data.records import parse_time
 
@@ -133,11 +133,6 @@ def text(language: str, name: str, **values: object) -> str:
     return _TEXTS[name][language == "sw"].format(**values)
 
 
-def moment(value: datetime | str) -> str:
-    """East Africa Time for people."""
-    return f"{parse_time(value).astimezone(NAIROBI):%a %d %b %Y %H:%M}"
-
-
 def of_incident(
     kind: str, record: dict[str, Any], now: datetime, language: str, link: str, stamp: Stamp
 ) -> tuple[str, str]:
@@ -159,7 +154,7 @@ def of_incident(
             language,
             "people",
             people=f"{record['people']:,}",
-            started=moment(started),
+            started=shown_time(started, language),
             peak=f"{record['peak_per_hour']:,}",
             usual=f"{record['usual_per_hour']:.1f}",
         )
@@ -173,7 +168,7 @@ def of_incident(
         lines.append(text(language, "words", words=", ".join(record["words"][:TOP_WORDS])))
     lines += _denial(record, language) if kind == "rumour" else _official(record, ahead, minutes, language)
     if kind == "quiet" and record["ended_at"]:
-        lines.append(text(language, "over", ended=moment(record["ended_at"])))
+        lines.append(text(language, "over", ended=shown_time(parse_time(record["ended_at"]), language)))
     lines += [text(language, "not_affected"), link]
     return _stamped(title, lines, language, stamp)
 
@@ -182,7 +177,7 @@ def of_blindness(blind: Sequence[Blindness], language: str, link: str, stamp: St
     """Title and body of the alert that something is not seen."""
     lines = [text(language, "blind")]
     for each in blind:
-        since = f"{moment(each.since)} EAT" if each.since else text(language, "never")
+        since = f"{shown_time(each.since, language)} EAT" if each.since else text(language, "never")
         lines.append(text(language, each.what, source=each.source, since=since))
     return _stamped(text(language, "title_blind"), [*lines, link], language, stamp)
 
@@ -194,7 +189,10 @@ def of_test(channel: str, language: str, link: str, stamp: Stamp) -> tuple[str, 
 
 def _stamped(title: str, lines: list[str], language: str, stamp: Stamp) -> tuple[str, str]:
     if stamp.pretended is not None:
-        title, lines = f"[REPLAY] {title}", [*lines, text(language, "pretended", now=moment(stamp.pretended))]
+        title, lines = (
+            f"[REPLAY] {title}",
+            [*lines, text(language, "pretended", now=shown_time(stamp.pretended, language))],
+        )
     if stamp.synthetic:
         title, lines = f"[DEMO] {title}", [*lines, text(language, "synthetic")]
     return title, "\n".join(lines)
@@ -232,11 +230,10 @@ def _denial(record: dict[str, Any], language: str) -> list[str]:
 
 def _when(step: dict[str, Any], language: str) -> dict[str, str]:
     """Who spoke, and when, no finer than it is known."""
-    local = parse_time(step["at"]).astimezone(NAIROBI)
-    shown = {"minute": f"{local:%a %d %b %Y %H:%M} EAT", "hour": f"{local:%a %d %b %Y %H:00} EAT"}
+    at = shown_time(parse_time(step["at"]), language, step["precision"])
     coarse = {"hour": "to_hour", "day": "to_day"}.get(step["precision"])
     return {
         "who": step["office"] or step["account"] or "",
-        "at": shown.get(step["precision"], f"{local:%a %d %b %Y}"),
+        "at": at if step["precision"] == "day" else f"{at} EAT",
         "precision": text(language, coarse) if coarse else "",
     }

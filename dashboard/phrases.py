@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from dashboard.rungs import Rung, moment, spoken
-from dashboard.strings import label_name, say
+from dashboard.strings import label_name, say, shown_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,8 @@ def rung_lines(rung: Rung, language: str) -> list[str]:
 
 def time_words(rung: Rung, language: str) -> str:
     """When, no more precisely than it is known."""
-    form = {"day": "%a %d %b", "hour": "%a %d %b %H:00", "minute": "%a %d %b %H:%M"}[rung.precision]
-    return say(language, f"time_{rung.precision}", at=rung.from_at.strftime(form))
+    at = shown_time(rung.from_at, language, rung.precision, year=False)
+    return say(language, "time_day", at=at) if rung.precision == "day" else at
 
 
 def gap_words(gap: tuple[int, int], language: str) -> str:
@@ -102,11 +102,9 @@ def grade_words(record: dict[str, Any], clock: Clock | None, language: str, own:
     if clock is not None and not own:
         until = f"{clock.until:%H:%M}"
         return say(language, "clock", minutes=clock.minutes, until=until, grade=clock.grade, next=clock.next_grade)
-    part = "grade_ecitizen" if own else "grade"
-    because = because_words(record, language, own)
-    if record[part] is None:
-        return say(language, "grade_not", because=because)
-    return say(language, "grade_is", grade=record[part], because=because)
+    grade = record["grade_ecitizen" if own else "grade"]
+    name = f"{'own_' if own else ''}grade_{'not' if grade is None else 'is'}"
+    return say(language, name, grade=grade, because=because_words(record, language, own))
 
 
 def because_words(record: dict[str, Any], language: str, own: bool = False) -> str:

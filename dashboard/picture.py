@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from dashboard import charts, volume
-from dashboard.messages import moment, text
-from dashboard.strings import say
+from dashboard.messages import text
+from dashboard.strings import say, shown_time
 from data import tables
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def png(engine: Engine, from_at: datetime, to_at: datetime, language: str, prete
         language,
         WIDTH_PIXELS,
     )
-    notes = [f"{moment(from_at)} - {moment(to_at)} EAT"]
+    notes = [f"{shown_time(from_at, language)} - {shown_time(to_at, language)} EAT"]
     if _synthetic(engine, window):
         notes.append(text(language, "synthetic"))
     if pretended is not None:
-        notes.append(text(language, "pretended", now=moment(pretended)))
+        notes.append(text(language, "pretended", now=shown_time(pretended, language)))
     titled = chart.properties(title={"text": say(language, "volume"), "subtitle": notes, "anchor": "start"})
     made: bytes = vl_convert.vegalite_to_png(titled.to_dict(), scale=SCALE)
     return made

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from data.official import NAIROBI
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 LANGUAGES = {"en": "English", "sw": "Kiswahili"}
 
 _TEXTS: dict[str, tuple[str, str]] = {
@@ -63,6 +71,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Chapisho jipya {newest} EAT · tumeangalia hadi {looked} EAT · machapisho {waiting} yanasubiri lebo",
     ),
     "never": ("never", "kamwe"),
+    "weekdays": ("Sun Mon Tue Wed Thu Fri Sat", "Jpl Jtt Jnn Jtn Alh Ijm Jms"),
+    "months": (
+        "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
+        "Jan Feb Mac Apr Mei Jun Jul Ago Sep Okt Nov Des",
+    ),
     "filters": ("Filters", "Vichujio"),
     "period": ("Period", "Kipindi"),
     "period_1": ("Last 24 hours", "Saa 24 zilizopita"),
@@ -85,11 +98,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "volume_note": (
         "Each person once in a bar, under the problem that the model is surest of, near-copies of one text too (the incidents count three people of "
         "each at most). People posting, not people affected. "
-        "Above: official messages, as wide as their time is known (a whole day where no hour is). Grey: nobody looked. "
+        "Outlined: official messages, as wide as their time is known (a whole day where no hour is). Grey: nobody looked. "
         "Click a bar to read its posts.",
         "Kila mtu mara moja kwa kila mhimili, chini ya tatizo ambalo modeli ina uhakika nalo zaidi, hata nakala za maandishi yaleyale (matukio huhesabu "
         "watu watatu tu wa kila nakala). Ni watu wanaochapisha, si wote walioathirika. "
-        "Juu: ujumbe rasmi, kwa upana wa muda unaojulikana. Kijivu: hakuna aliyeangalia. Bofya mhimili usome machapisho.",
+        "Mistari ya kuzunguka: ujumbe rasmi, kwa upana wa muda unaojulikana. Kijivu: hakuna aliyeangalia. Bofya mhimili usome machapisho.",
     ),
     "shares": ("What they complain of", "Wanacholalamikia"),
     "shares_note": (
@@ -193,8 +206,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "incident_unknown": ("There is no incident {id}.", "Hakuna tukio {id}."),
     "column_id": ("No.", "Na."),
     "column_state": ("State", "Hali"),
-    "column_started": ("Since (EAT)", "Tangu (EAT)"),
-    "column_ended": ("Quiet since (EAT)", "Tulivu tangu (EAT)"),
+    "column_started": ("Since", "Tangu"),
+    "column_ended": ("Quiet since", "Tulivu tangu"),
     "column_people": ("People posting", "Wanaochapisha"),
     "column_severity": ("Severity", "Uzito"),
     "column_grade": ("Grade", "Alama"),
@@ -215,7 +228,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "verdict_confirmed": ("confirmed", "limethibitishwa"),
     "verdict_dismissed": ("dismissed", "limekataliwa"),
     "not_judged": ("by nobody yet", "bado"),
-    "planned": ("planned maintenance, announced beforehand", "matengenezo yaliyopangwa na kutangazwa mapema"),
+    "planned": ("planned maintenance, announced beforehand", "matengenezo yaliyotangazwa mapema"),
     "no_grade": ("none", "hakuna"),
     "banner_open": ("Incident {id} is open: {what} ({severity})", "Tukio {id} linaendelea: {what} ({severity})"),
     "banner_cannot_tell": (
@@ -241,8 +254,6 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "spoken_word": ("{who}: {status}, to {scope}, {at}", "{who}: {status}, kwa {scope}, {at}"),
     "unconfirmed_words": ("Unconfirmed, grades nothing: {words}", "Haijathibitishwa, haipimi chochote: {words}"),
     "time_day": ("some time on {at}", "wakati fulani {at}"),
-    "time_hour": ("in the hour of {at}", "katika saa ya {at}"),
-    "time_minute": ("{at}", "{at}"),
     "clock": (
         "Grade clock: a word in the next {minutes} min (until {until} EAT) would be graded {grade}, after that {next}.",
         "Saa ya alama: neno ndani ya dakika {minutes} zijazo (hadi {until} EAT) litapata alama {grade}, baada ya hapo {next}.",
@@ -253,6 +264,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "grade_is": ("Grade {grade}: {because}.", "Alama {grade}: {because}."),
     "grade_not": ("No grade: {because}.", "Hakuna alama: {because}."),
+    "own_grade_is": ("eCitizen's own grade {grade}: {because}.", "Alama {grade} ya eCitizen yenyewe: {because}."),
+    "own_grade_not": ("No grade of eCitizen's own: {because}.", "eCitizen yenyewe haina alama: {because}."),
     "because_too_early": (
         "nobody has spoken, and four hours have not passed",
         "hakuna aliyesema, na saa nne hazijapita",
@@ -331,7 +344,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Malalamiko {count:,} baada ya kusemwa imetatuliwa.",
     ),
     "peak_hour": ("Most people in an hour", "Kilele cha watu kwa saa"),
-    "usual_hour": ("usually {usual} posts an hour", "kwa kawaida machapisho {usual} kwa saa"),
+    "usual_hour": ("usually {usual} posts an hour", "kawaida machapisho {usual} kwa saa"),
     "posts_count": ("{posts:,} posts", "machapisho {posts:,}"),
     "people_counted": (
         "{counted:,} of them count for the severity and the shares: of people who post copies of one text, three.",
@@ -417,7 +430,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "column_lang": ("Language", "Lugha"),
     "column_services": ("Services", "Huduma"),
     "column_unsure": ("Unsure", "Si hakika"),
-    "column_corrected": ("Corrected", "Imesahihishwa"),
+    "column_corrected": ("Corrected", "Sahihisho"),
     "column_link": ("Post", "Chapisho"),
     "open": ("open", "fungua"),
     "column_who": ("Who", "Nani"),
@@ -451,6 +464,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "column_field": ("Question", "Swali"),
     "column_label": ("Answer", "Jibu"),
     "column_score": ("How sure", "Uhakika"),
+    "review_threshold": (
+        "Each problem counts from a threshold of its own on, which may lie above 50 %.",
+        "Kila tatizo huhesabiwa kuanzia kiwango chake cha uhakika, ambacho huenda kikazidi asilimia 50.",
+    ),
     "review_yours": ("What is right", "Kilicho sahihi"),
     "field_problems": ("Problems", "Matatizo"),
     "field_kind": ("Kind of message", "Aina ya ujumbe"),
@@ -534,3 +551,18 @@ def label_name(language: str, label: str) -> str:
     """A label as people read it; a label without a name of its own stays as it is."""
     english, kiswahili = _LABELS.get(label, (label, label))
     return kiswahili if language == "sw" else english
+
+
+def shown_time(moment: datetime | None, language: str, precision: str = "minute", *, year: bool = True) -> str:
+    """A moment in East Africa Time, no finer than it is known: `Thu 05 Mar 2026 09:20`, `Thu 05 Mar 2026 09:00–10:00`, `Thu 05 Mar 2026`."""
+    if moment is None:
+        return say(language, "never")
+    local = moment.astimezone(NAIROBI)
+    weekday = say(language, "weekdays").split()[local.isoweekday() % 7]
+    day = f"{weekday} {local:%d} {say(language, 'months').split()[local.month - 1]}{local.strftime(' %Y') if year else ''}"
+    clock = {
+        "day": "",
+        "hour": f" {local:%H}:00–{local + timedelta(hours=1):%H}:00",
+        "minute": f" {local:%H:%M}",
+    }
+    return day + clock[precision]

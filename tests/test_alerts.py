@@ -356,6 +356,7 @@ def test_alerts_speak_kiswahili_carry_the_stamps_and_hold_no_post(
     assert alert_text("sw", "title_unacknowledged", id=1, hours=1).endswith("baada ya muda wa saa 1")
     assert alert_text("sw", "minor") == "dogo"  # of tukio
     assert "Wanataja: kushindwa kuingia 100%." in row.message["body"]
+    assert "tangu Alh 05 Mac 2026 09:00 EAT" in row.message["body"] and "Mar" not in row.message["body"]
     assert "DEMO: machapisho ni ya kubuni." in row.message["body"]
     assert "REPLAY: saa ni ya kuigiza" in row.message["body"]
     with store.engine.connect() as connection:

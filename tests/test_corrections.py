@@ -710,6 +710,18 @@ def test_an_empty_queue_says_so(served: Store) -> None:
 
 
 @pages
+@pytest.mark.parametrize("language", ["en", "sw"])
+def test_a_score_below_its_problems_threshold_is_explained(served: Store, language: str) -> None:
+    put(served, "2026-03-05 10:00", replace(UNSURE, problems=[], scores=UNSURE.scores | {"slow": 0.6}))
+    found = page()
+    found.radio(key="ui").set_value(language).run()
+    assert say(language, "review_threshold") in words_of(found)
+    put(served, "2026-03-06 10:00", UNSURE)
+    found = page()
+    assert say("en", "review_threshold") not in words_of(found)
+
+
+@pages
 def test_settling_a_post_unchanged_confirms_it_and_shows_the_next(served: Store) -> None:
     first = put(served, "2026-03-05 10:00", replace(UNSURE, kind_score=0.3), text=HOSTILE, person="wanjiku_private")
     second = put(served, "2026-03-05 10:01", replace(UNSURE, kind_score=0.6), text="ya pili")

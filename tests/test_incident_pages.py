@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
 from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
@@ -97,7 +98,7 @@ def test_the_rungs_stand_in_order_and_no_more_precisely_than_known(store: Store)
         "Huduma Kenya: acknowledged (one person)",
         "some time on Thu 05 Mar · -540 to +900 min",
     ]
-    assert phrases.rung_lines(steps[3], "sw")[2] == "Thu 05 Mar 09:20 · dakika +20"
+    assert phrases.rung_lines(steps[3], "sw")[2] == "Alh 05 Mac 09:20 · dakika +20"
 
 
 @pytest.mark.parametrize(
@@ -181,6 +182,9 @@ def test_the_pages_give_the_reason_of_the_record_in_both_languages(store: Store)
     graded = record(store, brief=True)
     assert graded["grade"] == "A"
     assert phrases.grade_words(graded, None, "en") == "Grade A: the first word came after 0 min."
+    for each, language in product((found, graded, graded | {"grade_ecitizen": "F"}), ("en", "sw")):
+        own = phrases.grade_words(each, None, language, own=True)
+        assert own.count(":") == 1 and "eCitizen" in own and "None" not in own
 
 
 def test_a_brief_record_is_the_whole_one_without_what_takes_the_texts(store: Store) -> None:

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import streamlit as st
+import vl_convert
 from conftest import KEY, NOW
 from labelled import MODEL, labels, listen, put
 from streamlit.testing.v1 import AppTest
 
-from dashboard.strings import say
-from data.official import parse_official
+from dashboard import charts
+from dashboard.strings import label_name, say, shown_time
+from dashboard.volume import Window, load_posts, official_messages, volume_by_problem
+from data.official import NAIROBI, parse_official
 from data.records import Post
 from data.store import RunRecord
 
 if TYPE_CHECKING:
+    import altair as alt
+
     from data.store import Store
 
+ENGLISH_DAY = r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d"
 PAGE = Path(__file__).parent.parent / "dashboard" / "app_pages" / "overview.py"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -60,8 +67,10 @@ def fill(store: Store) -> None:
     put(store, "2026-03-05 10:20", labels(kind="praise", sentiment="positive"), text="asante")
 
 
-@pytest.mark.parametrize("language", ["en", "sw"])
-def test_a_source_that_rests_is_told_with_the_reason_until_it_is_read_again(store: Store, language: str) -> None:
+@pytest.mark.parametrize(("language", "day"), [("en", "Fri 06 Mar 2026"), ("sw", "Ijm 06 Mac 2026")])
+def test_a_source_that_rests_is_told_with_the_reason_until_it_is_read_again(
+    store: Store, language: str, day: str
+) -> None:
     fill(store)
     run = RunRecord("x", NOW - timedelta(minutes=3), NOW - timedelta(minutes=2), "refused", "x refused the key (401)")
     store.save_run(run)
@@ -74,9 +83,9 @@ def test_a_source_that_rests_is_told_with_the_reason_until_it_is_read_again(stor
             "resting",
             source="x",
             failures=1,
-            since="Fri 06 Mar 2026 19:57",
+            since=f"{day} 19:57",
             reason="x refused the key (401)",
-            again="Fri 06 Mar 2026 20:03",
+            again=f"{day} 20:03",
         )
     ]
     store.save_run(RunRecord("x", NOW - timedelta(minutes=1), NOW, "done"))
@@ -127,7 +136,7 @@ def test_the_wave_its_shares_and_the_official_word_are_shown(store: Store) -> No
     metrics = {metric.label: (metric.value, metric.delta) for metric in shown.metric}
     assert metrics["People complaining"][0] == "7"
     assert metrics["lockout share"][0] == "86%"
-    assert metrics["First official word"] == ("Huduma Kenya", "acknowledged, Thu 05 Mar (day)")
+    assert metrics["First official word"] == ("Huduma Kenya", "acknowledged, Thu 05 Mar")
     posts = shown.dataframe[0].value
     assert len(posts) == 7
     assert "malipo <b>hayaonekani</b>" in list(posts["text"])
@@ -167,6 +176,53 @@ def test_the_page_speaks_kiswahili(store: Store) -> None:
     assert not shown.exception
     assert shown.title[0].value == say("sw", "title")
     assert {metric.label for metric in shown.metric} >= {"Watu wanaolalamika"}
+    assert "Ijm 06 Mac 2026 20:00 EAT" in words(shown)
+    posts = shown.dataframe[0].value
+    assert set(posts["at"]) == {"Alh 05 Mac 2026 09:10", "Alh 05 Mac 2026 09:20"}
+    assert not re.search(ENGLISH_DAY, words(shown) + " ".join(str(metric.delta) for metric in shown.metric))
+
+
+def test_a_moment_is_named_in_each_language_no_finer_than_it_is_known() -> None:
+    at = datetime(2026, 12, 6, 20, 59, tzinfo=UTC)  # a Sunday; one hour to midnight in Nairobi
+    assert shown_time(at, "en") == "Sun 06 Dec 2026 23:59"
+    assert shown_time(at, "sw") == "Jpl 06 Des 2026 23:59"
+    assert shown_time(at, "sw", "hour", year=False) == "Jpl 06 Des 23:00–00:00"
+    assert shown_time(at, "sw", "day") == "Jpl 06 Des 2026"
+    assert shown_time(None, "sw") == say("sw", "never")
+    for number in range(366):
+        day = at - timedelta(days=number)
+        assert shown_time(day, "en") == f"{day.astimezone(NAIROBI):%a %d %b %Y %H:%M}"
+    week = [shown_time(at + timedelta(days=number), "sw")[:3] for number in range(7)]
+    assert week == ["Jpl", "Jtt", "Jnn", "Jtn", "Alh", "Ijm", "Jms"]
+    months = [shown_time(at.replace(month=number), "sw", "day", year=False)[-3:] for number in range(1, 13)]
+    assert months == ["Jan", "Feb", "Mac", "Apr", "Mei", "Jun", "Jul", "Ago", "Sep", "Okt", "Nov", "Des"]
+
+
+def drawn(store: Store, language: str) -> alt.VConcatChart:
+    at = {"at": "2026-03-05T10:00:00+03:00", "precision": "hour", "office": "A very long name of an office of Kenya"}
+    store.add_official([parse_official(at | {"status": "acknowledged", "text": "We know"})])
+    window = Window(NOW - timedelta(days=3), NOW)
+    volume = volume_by_problem(load_posts(store.engine, window), window)
+    return charts.volume_chart(volume, official_messages(store.engine, window), [], window, language, 900)
+
+
+@pytest.mark.parametrize(("language", "day"), [("en", "Thu 05 Mar"), ("sw", "Alh 05 Mac")])
+def test_the_charts_name_days_in_the_language_of_the_page(store: Store, language: str, day: str) -> None:
+    fill(store)
+    picture = vl_convert.vegalite_to_svg(drawn(store, language).to_dict())
+    assert f">{day} 00:00<" in picture
+    assert f"EAT: {day} 09:00" in picture
+    assert language == "en" or not re.search(ENGLISH_DAY, picture)
+
+
+@pytest.mark.parametrize("language", ["en", "sw"])
+def test_no_official_message_looks_like_a_problem_and_its_status_is_told_in_full(store: Store, language: str) -> None:
+    fill(store)
+    messages = drawn(store, language).vconcat[0]
+    spec = messages.to_json()
+    assert not [colour for colour in charts.PROBLEM_COLOURS.values() if colour in spec]
+    [row] = messages.to_dict()["datasets"].popitem()[1]
+    assert row["label"].endswith(f"…: {label_name(language, 'acknowledged')}") and len(row["label"]) <= 46
 
 
 def test_a_database_that_cannot_be_used_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

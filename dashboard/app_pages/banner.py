@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from dashboard.app_pages.frame import plain, shown_time
+from dashboard.app_pages.frame import plain
 from dashboard.phrases import (
     counted_words,
     grade_words,
@@ -18,7 +18,7 @@ from dashboard.phrases import (
     what_words,
 )
 from dashboard.rungs import grade_clock, moment
-from dashboard.strings import LANGUAGES, say
+from dashboard.strings import LANGUAGES, say, shown_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

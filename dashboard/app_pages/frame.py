@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from dashboard.strings import LANGUAGES, say
-from data.official import NAIROBI
+from dashboard.strings import LANGUAGES, say, shown_time
 from data.settings import load_settings
 from data.store import Store, open_store
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from data.settings import Settings
+
+# Streamlit breaks lines in a table whose rows are higher than 64 px; these hold four.
+LINES_HEIGHT = 84
 
 
 @st.cache_resource
@@ -50,10 +50,6 @@ def stamps(store: Store, settings: Settings, language: str) -> None:
         st.warning(say(language, "demo"), icon=":material/science:")
     if settings.pretends:
         st.info(say(language, "pretended", now=shown_time(settings.now(), language)), icon=":material/schedule:")
-
-
-def shown_time(moment: datetime | None, language: str) -> str:
-    return f"{moment.astimezone(NAIROBI):%a %d %b %Y %H:%M}" if moment else say(language, "never")
 
 
 def plain(text: str) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import charts
 from dashboard.app_pages.banner import too_early_words
-from dashboard.app_pages.frame import choose_language, opened_store, plain, shown_time, stamps
+from dashboard.app_pages.frame import LINES_HEIGHT, choose_language, opened_store, plain, stamps
 from dashboard.incidents import LANES
 from dashboard.phrases import (
     because_words,
@@ -23,7 +23,7 @@ from dashboard.phrases import (
 )
 from dashboard.record import SAMPLE_POSTS, listened_to, records
 from dashboard.rungs import grade_clock, moment
-from dashboard.strings import label_name, say
+from dashboard.strings import label_name, say, shown_time
 from data.errors import InputError, TrackerError
 from data.links import link_of
 from data.settings import load_settings
@@ -34,6 +34,19 @@ if TYPE_CHECKING:
     from data.store import Store
 
 CACHE_SECONDS = 20
+# Pixels: all columns of a table are seen at 1,400, in either language.
+WIDTHS = {
+    "id": 50,
+    "state": 110,
+    "started": 115,
+    "ended": 115,
+    "people": 60,
+    "problems": 155,
+    "because": 200,
+    "denials": 380,
+    "verdict": 100,
+}
+NOTE_WIDTHS = {"at": 115, "verdict": 110, "note": 230}
 SHARES = ("problems", "services", "langs", "sources")
 
 
@@ -67,12 +80,14 @@ def _table(found: list[dict[str, Any]], lane: str, language: str) -> None:
     else:
         columns["denials"] = [spoken_words(record["denials"], language) or say(language, "none") for record in found]
     columns["verdict"] = [_verdict(record, language) for record in found]
-    settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in columns}
-    if "because" in settings:
-        settings["because"] = st.column_config.TextColumn(say(language, "column_because"), width="large")
+    titles = {name: say(language, f"column_{name}") for name in columns} | {
+        "people": say(language, "column_people_naming")
+    }
+    settings = {name: st.column_config.TextColumn(title, width=WIDTHS.get(name)) for name, title in titles.items()}
     for name in ("id", "people"):
-        settings[name] = st.column_config.NumberColumn(say(language, f"column_{name}"), format="%d", width="small")
-    st.dataframe(pd.DataFrame(columns), column_config=settings, hide_index=True, width="stretch")
+        settings[name] = st.column_config.NumberColumn(titles[name], format="%d", width=WIDTHS[name])
+    table = pd.DataFrame(columns)
+    st.dataframe(table, column_config=settings, hide_index=True, width="stretch", row_height=LINES_HEIGHT)
 
 
 def _state(record: dict[str, Any], language: str) -> str:
@@ -168,7 +183,7 @@ def _head(record: dict[str, Any], store: Store, now: datetime, language: str) ->
         st.markdown(plain(grade_words(record, clock, language)))
         if clock is not None and not clock.heard:
             st.markdown(say(language, "clock_unheard"))
-        st.markdown(f"{say(language, 'grade_own')}: {plain(grade_words(record, None, language, own=True))}")
+        st.markdown(plain(grade_words(record, None, language, own=True)))
 
 
 def _ladder(record: dict[str, Any], now: datetime, language: str) -> None:
@@ -237,7 +252,7 @@ def _shares(record: dict[str, Any], language: str) -> None:
             )
             settings = {
                 "name": st.column_config.TextColumn(say(language, "column_name")),
-                "share": st.column_config.TextColumn(say(language, "column_share"), width="small"),
+                "share": st.column_config.TextColumn(say(language, "column_share"), width=66),
             }
             st.dataframe(table, column_config=settings, hide_index=True, width="stretch")
 
@@ -335,9 +350,11 @@ def _notes(record: dict[str, Any], language: str) -> None:
             "by": [note["who"] for note in record["notes"]],
         }
     )
-    settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in table.columns}
-    settings["note"] = st.column_config.TextColumn(say(language, "column_note"), width="large")
-    st.dataframe(table, column_config=settings, hide_index=True, width="stretch")
+    settings = {
+        name: st.column_config.TextColumn(say(language, f"column_{name}"), width=NOTE_WIDTHS.get(name))
+        for name in table.columns
+    }
+    st.dataframe(table, column_config=settings, hide_index=True, width="stretch", row_height=LINES_HEIGHT)
 
 
 def _page(store: Store, url: str, now: datetime, language: str) -> None:

@@ -11,11 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import charts, volume
 from dashboard.app_pages.banner import incident_banners, rumour_notices
-from dashboard.app_pages.frame import choose_language, opened_store, shown_time, stamps
+from dashboard.app_pages.frame import LINES_HEIGHT, choose_language, opened_store, stamps
 from dashboard.incidents import LANES
 from dashboard.record import listened_to, records
 from dashboard.rungs import announced, moment
-from dashboard.strings import label_name, say
+from dashboard.strings import label_name, say, shown_time
 from data.circuit import Circuit, open_circuits
 from data.errors import TrackerError
 from data.labels import PROBLEMS
@@ -27,6 +27,9 @@ from data.spending import standing_of_x
 REFRESH_SECONDS = 60
 CACHE_SECONDS = 20
 SHOWN_POSTS = 500
+# Pixels: all columns of a table are seen at 1,400, in either language.
+POST_WIDTHS = {"reason": 105, "at": 115, "text": 300, "problems": 100, "services": 95}
+OFFICIAL_WIDTHS = {"at": 115, "who": 140, "text": 380, "source": 220}
 DRAWN_INCIDENTS = 6
 PERIODS = ("1", "3", "7", "14", "all", "dates")
 STATUS_COLOURS = {
@@ -191,7 +194,7 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
         columns[2].metric(
             say(language, "peak"),
             f"{by_bar.max():,}",
-            f"{by_bar.idxmax():%a %d %b %H:%M}",
+            shown_time(by_bar.idxmax(), language, year=False),
             delta_color="off",
             delta_arrow="off",
             border=True,
@@ -204,11 +207,11 @@ def _metrics(found: dict[str, Any], window: volume.Window, language: str) -> Non
     else:
         # Of words that are known to the same day the admission comes first, as on the ladder.
         first = spoke.sort_values(["from_at", "status"]).iloc[0]
-        form = {"day": "%a %d %b (day)", "hour": "%a %d %b ~%H:00", "minute": "%a %d %b %H:%M"}[first["precision"]]
+        at = shown_time(first["from_at"], language, first["precision"], year=False)
         columns[3].metric(
             say(language, "first_official"),
             first["who"],
-            f"{label_name(language, first['status'])}, {first['from_at'].strftime(form)}",
+            f"{label_name(language, first['status'])}, {at}",
             delta_color="off",
             delta_arrow="off",
             border=True,
@@ -222,7 +225,7 @@ def _posts_table(url: str, posts: pd.DataFrame, language: str) -> None:
         {
             **({"reason": reasons} if reasons is not None else {}),
             # Text, not a moment: a moment would be shifted into the viewer's zone.
-            "at": [f"{moment:%a %d %b %Y %H:%M}" for moment in shown["at"]],
+            "at": [shown_time(at, language) for at in shown["at"]],
             "text": [text or say(language, "text_erased") for text in shown["text"]],
             "problems": [
                 ", ".join(label_name(language, problem) for problem in problems) for problems in shown["problems"]
@@ -240,12 +243,20 @@ def _posts_table(url: str, posts: pd.DataFrame, language: str) -> None:
         }
     )
     names = {name: say(language, f"column_{name}") for name in table.columns}
-    settings = {name: st.column_config.TextColumn(title) for name, title in names.items()}
-    settings["text"] = st.column_config.TextColumn(names["text"], width="large")
+    widths = POST_WIDTHS if reasons is None else POST_WIDTHS | {"text": 180}
+    settings = {name: st.column_config.TextColumn(title, width=widths.get(name)) for name, title in names.items()}
     for name in ("unsure", "corrected"):
         settings[name] = st.column_config.CheckboxColumn(names[name])
     settings["link"] = st.column_config.LinkColumn(names["link"], display_text=say(language, "open"))
-    st.dataframe(table, column_config=settings, hide_index=True, width="stretch", height=380, row_height=60)
+    st.dataframe(
+        table,
+        column_config=settings,
+        hide_index=True,
+        width="stretch",
+        height=380,
+        row_height=LINES_HEIGHT,
+        placeholder="",
+    )
     st.caption(say(language, "posts_note", shown=len(shown), total=len(posts)))
 
 
@@ -257,13 +268,12 @@ def _behind(
         posts = volume.in_buckets(posts, window)
         picked = pd.Series(data=False, index=posts.index)
         for bar in chosen:
-            moment = posts["bucket"].dt.strftime("%a %d %b %H:%M")
-            picked |= (moment == bar.get("when")) & (posts["main_problem"] == bar.get("key"))
+            at = posts["bucket"].map(datetime.isoformat)
+            picked |= (at == bar.get("bar")) & (posts["main_problem"] == bar.get("key"))
         posts = posts[picked]
         first = chosen[0]
-        st.subheader(
-            say(language, "posts_of_bar", when=first.get("when"), problem=label_name(language, str(first.get("key"))))
-        )
+        when = shown_time(datetime.fromisoformat(first["bar"]), language, year=False)
+        st.subheader(say(language, "posts_of_bar", when=when, problem=label_name(language, first["key"])))
     else:
         st.subheader(say(language, "posts"))
     if posts.empty:
@@ -277,10 +287,9 @@ def _official_table(official: pd.DataFrame, language: str) -> None:
     if official.empty:
         st.info(say(language, "official_none"))
         return
-    form = {"day": "%a %d %b %Y", "hour": "%a %d %b %Y ~%H:00", "minute": "%a %d %b %Y %H:%M"}
     table = pd.DataFrame(
         {
-            "at": [row.from_at.strftime(form[row.precision]) for row in official.itertuples()],
+            "at": [shown_time(row.from_at, language, row.precision) for row in official.itertuples()],
             "who": [
                 row.who if row.confirmed else f"{row.who} ({say(language, 'unconfirmed')})"
                 for row in official.itertuples()
@@ -291,9 +300,11 @@ def _official_table(official: pd.DataFrame, language: str) -> None:
             "source": [url or "" for url in official["url"]],
         }
     )
-    settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in table.columns}
-    settings["text"] = st.column_config.TextColumn(say(language, "column_text"), width="large")
-    st.dataframe(table, column_config=settings, hide_index=True, width="stretch")
+    settings = {
+        name: st.column_config.TextColumn(say(language, f"column_{name}"), width=OFFICIAL_WIDTHS.get(name))
+        for name in table.columns
+    }
+    st.dataframe(table, column_config=settings, hide_index=True, width="stretch", row_height=LINES_HEIGHT)
     if not official["confirmed"].all():
         st.caption(say(language, "official_note"))
 
@@ -304,7 +315,7 @@ def _impostors(impostors: pd.DataFrame, language: str) -> None:
     with st.expander(say(language, "impostors", count=len(impostors))):
         st.caption(say(language, "impostors_note"))
         table = impostors.assign(
-            at=[f"{moment:%a %d %b %Y %H:%M}" for moment in impostors["at"]],
+            at=[shown_time(at, language) for at in impostors["at"]],
             reason=[say(language, reason) for reason in impostors["reason"]],
         )
         settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in table.columns}

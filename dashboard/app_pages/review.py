@@ -9,8 +9,8 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from dashboard import review
-from dashboard.app_pages.frame import choose_language, opened_store, shown_time, stamps
-from dashboard.strings import label_name, say
+from dashboard.app_pages.frame import choose_language, opened_store, stamps
+from dashboard.strings import label_name, say, shown_time
 from data.corrections import FIELDS, OFFICIAL_FIELDS
 from data.errors import TrackerError
 from data.links import link_of
@@ -44,6 +44,8 @@ def _said(post: review.Waiting, language: str) -> None:
     settings = {name: st.column_config.TextColumn(say(language, f"column_{name}")) for name in ("field", "label")}
     settings["score"] = st.column_config.ProgressColumn(say(language, "column_score"), min_value=0, max_value=1)
     st.dataframe(table, column_config=settings, hide_index=True, width="stretch")
+    if {label for field, label, _ in post.scores if field == "problems"} - set(post.labels["problems"]):
+        st.caption(say(language, "review_threshold"))
 
 
 def _choices(post: review.Waiting, language: str) -> dict[str, Any]:
