@@ -50,7 +50,7 @@ NEUTRAL = {
 def export_model(
     network: Network, tokenizer: str, largest: Mapping[str, NDArray[np.float32]], folder: Path, name: str
 ) -> None:
-    """Write the graph, the tokenizer and a manifest without thresholds into `folder`, made or overwritten.
+    """Write the graph, the tokenizer and a manifest with thresholds not yet fitted into `folder`, made or overwritten.
 
     `largest`: of each linear layer, by name, the largest values of its inputs, as `largest_inputs` finds them.
     """

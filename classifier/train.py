@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import tokenizers
 import torch
 import transformers
@@ -29,7 +30,7 @@ from classifier.card import model_card
 from classifier.checkpoint import read_network
 from classifier.corpus import HEADS, SPLITS, Example, load_corpus
 from classifier.evaluation import EVERY_POST, score
-from classifier.export import export_model, write_manifest
+from classifier.export import SMOOTHING, export_model, write_manifest
 from classifier.files import clean
 from classifier.model import MAX_PIECES, load_model
 from classifier.network import PAD_ID, build_network, largest_inputs, split_heads, tokenizer_json
@@ -135,15 +136,18 @@ def train(
 
     say(f"writing {folder}")
     some = ((ids, mask) for ids, mask, _ in islice(batches, SMOOTHING_BATCHES))
-    export_model(network, tokenizer_json(small), largest_inputs(network, some), folder, name)
+    # Elsewhere until it is whole: with the thresholds that the export writes first it would label, and be another model.
+    unfinished = output / f"{name}.unfinished"
+    export_model(network, tokenizer_json(small), largest_inputs(network, some), unfinished, name)
     say("fitting thresholds and temperatures on dev")
-    model = load_model(folder)
+    model = load_model(unfinished)
     logits = model.logits(model.read([example.text for example in parts["dev"]]))
-    fitted = fit_thresholds(parts["dev"], split_heads(logits))
-    write_manifest(folder, name, model.manifest["max_pieces"], fitted)
+    write_manifest(unfinished, name, model.manifest["max_pieces"], fit_thresholds(parts["dev"], split_heads(logits)))
+    unfinished.rename(folder)
     record = {
         "recipe": asdict(recipe),
         "loss_weights": LOSS_WEIGHTS,
+        "smoothing": {"exponent": SMOOTHING, "batches": SMOOTHING_BATCHES},
         "data": {path.name: sha256(path.read_bytes()).hexdigest() for path in corpus} | public_hashes,
         "parts": {part: _part_sha256(members) for part, members in (*parts.items(), ("corrections", corrections))},
         "posts": {part: len(members) for part, members in parts.items()}
@@ -156,6 +160,7 @@ def train(
             "transformers": transformers.__version__,
             "tokenizers": tokenizers.__version__,
             "numpy": np.__version__,
+            "onnx": onnx.__version__,
         },
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {'bf16' if _has_bf16() else 'fp32'}",
         "seconds": round(time.monotonic() - started),

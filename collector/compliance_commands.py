@@ -6,16 +6,18 @@ import json
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from data import tables
 from data.commands import ROOM_CHECKS
 from data.console import StopSignal, one_line_errors, print_json, progress_bar, say, set_up_logs
-from data.errors import InputError, TrackerError
+from data.errors import InputError, StoreError, TrackerError
 from data.files import check_place, draft_of
 from data.records import parse_time
 from data.settings import load_settings
@@ -80,7 +82,17 @@ def comply(
             raise InputError("--every goes with sources alone")
         if lookup and "x" not in names:
             raise InputError("--lookup is for x")
-        _comply(settings, names, bound, lookup=lookup, yes=yes, every=every, as_json=as_json, is_chosen=bool(sources))
+        _comply(
+            settings,
+            names,
+            bound,
+            StopSignal().wait,
+            lookup=lookup,
+            yes=yes,
+            every=every,
+            as_json=as_json,
+            is_chosen=bool(sources),
+        )
 
 
 def _named(sources: Sequence[str]) -> list[str]:
@@ -114,6 +126,7 @@ def _comply(
     settings: Settings,
     names: list[str],
     since: datetime | None,
+    wait: Callable[[float], bool],
     *,
     lookup: bool,
     yes: bool,
@@ -122,12 +135,11 @@ def _comply(
     is_chosen: bool,
 ) -> None:
     from collector.compliance import count_posts, last_round, recheck
-    from collector.runner import Runner, Stopped, outlast
+    from collector.runner import Runner, Stopped, log_database_failure
     from data.spending import USD_PER_POST
 
-    stop = StopSignal()
     store = open_store(settings)
-    runner = Runner(store, settings.now, stop.wait, lambda _line: None)
+    runner = Runner(store, settings.now, wait, lambda _line: None)
     openers = _open_checks(settings, lookup=lookup)
     rounds: dict[str, Round] = {}
     off: dict[str, str] = {}
@@ -135,43 +147,52 @@ def _comply(
     emptied: dict[str, int] = {}
     failed = False
 
-    def turn() -> None:
-        nonlocal failed, exports
-        for name in names:
-            last = last_round(store, name, whole=False)
-            if every is not None and last is not None and settings.now() - last < timedelta(seconds=every):
-                continue
-            posts = count_posts(store, name, since)
-            try:
-                check = openers[name]()
-            except InputError as error:
-                off[name] = str(error)
-                if is_chosen or (posts and every is None):
-                    say(f"{name}: {posts:,} posts cannot be re-checked: {error}")
-                continue
-            if lookup and name == "x":
-                say(f"x: {posts:,} posts to look up, at most ${posts * USD_PER_POST:,.2f} if all are still there")
-            with progress_bar(f"re-checking {name}", posts) as progress:
-                rounds[name] = recheck(runner, check, since=since, trust=yes, progress=progress)
-            failed |= rounds[name].outcome not in ("done", "waiting")
-            _tell(rounds[name])
-        emptied.update(_empty_texts(store, settings, names if is_chosen else None))
-        exports += _tell_of_exports(store)
+    def ask(name: str) -> None:
+        nonlocal failed
+        last = last_round(store, name, whole=False)
+        if every is not None and last is not None and settings.now() - last < timedelta(seconds=every):
+            return
+        posts = count_posts(store, name, since)
+        try:
+            check = openers[name]()
+        except InputError as error:
+            off[name] = str(error)
+            if is_chosen or (posts and every is None):
+                say(f"{name}: {posts:,} posts cannot be re-checked: {error}")
+            return
+        if lookup and name == "x":
+            say(f"x: {posts:,} posts to look up, at most ${posts * USD_PER_POST:,.2f} if all are still there")
+        with progress_bar(f"re-checking {name}", posts) as progress:
+            rounds[name] = recheck(runner, check, since=since, trust=yes, progress=progress)
+        failed |= rounds[name].outcome not in ("done", "waiting")
+        _tell(rounds[name])
+
+    def attempt(step: Callable[[], Any]) -> None:
+        """With --every a database that fails ends nothing: the other steps go on, and the next turn tries again."""
+        try:
+            step()
+        except (StoreError, SQLAlchemyError) as error:
+            if every is None:
+                raise
+            log_database_failure(error)
 
     try:
-        if every is None:
-            turn()
-        while every is not None:
-            outlast(turn, stop.wait)
-            if stop.wait(min(every, DUE_SECONDS)):
+        while True:
+            for name in names:
+                attempt(partial(ask, name))
+            attempt(lambda: emptied.update(_empty_texts(store, settings, names if is_chosen else None)))
+            attempt(lambda: exports.extend(_tell_of_exports(store)))
+            if every is None or wait(min(every, DUE_SECONDS)):
                 break
     except Stopped:
         failed = True
         say("stopped; the next run goes on here")
     finally:
-        exports += _tell_of_exports(store)
-        _tell_of_the_rest(store)
-        store.close()
+        try:
+            attempt(lambda: exports.extend(_tell_of_exports(store)))
+            attempt(lambda: _tell_of_the_rest(store))
+        finally:
+            store.close()
     if is_chosen and not rounds and off and not failed:
         raise InputError("none of these sources is on: set its credentials as the README says")
     if as_json:

@@ -200,6 +200,12 @@ def scrub_erased(store: Store, now: datetime, every: timedelta | None = SCRUB_EV
         log.warning("erased texts may still stand in the database's file", reason=str(error))
 
 
+def log_database_failure(error: StoreError | SQLAlchemyError, **more: Any) -> None:
+    """One line, without the statement: of SQLAlchemy's own message only the driver's word is told."""
+    said = str(error if isinstance(error, StoreError) else getattr(error, "orig", None) or type(error).__name__)
+    log.error("database failed", reason=said.partition("\n")[0], **more)
+
+
 def outlast(work: Callable[[], T], wait: Callable[[float], bool]) -> T:
     """What comes of the work, tried again after pauses as of a source that rests where the database fails. Raises Stopped."""
     pause = FIRST_PAUSE
@@ -207,9 +213,7 @@ def outlast(work: Callable[[], T], wait: Callable[[float], bool]) -> T:
         try:
             return work()
         except (StoreError, SQLAlchemyError) as error:
-            # Of SQLAlchemy's own message only the driver's word: the rest is the statement.
-            said = str(error if isinstance(error, StoreError) else getattr(error, "orig", None) or type(error).__name__)
-            log.error("database failed", reason=said.partition("\n")[0], seconds=round(pause.total_seconds()))
+            log_database_failure(error, seconds=round(pause.total_seconds()))
         if wait(pause.total_seconds()):
             raise Stopped
         pause = min(2 * pause, LONGEST_PAUSE)

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +41,8 @@ def run_tracker(
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         # `-m` looks in the working directory first: a test may have put another tracker there.
         if _read_at_start(env) != _STARTED_WITH or (cwd / "tracker.py").exists():
-            run = subprocess.run(command, cwd=cwd, env=env, stdout=out, stderr=err, timeout=timeout, check=False)
+            outputs: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err}
+            run = subprocess.run(command, cwd=cwd, env=env, timeout=timeout, check=False, **outputs)
             code = run.returncode
         else:
             code = _run_forked(command, {"cwd": str(cwd), "env": dict(env)}, [out.fileno(), err.fileno()], timeout)
@@ -98,6 +98,7 @@ def _server() -> str:
 
 
 def main() -> None:
+    sys.path.remove(str(Path(__file__).parent))  # no command finds what is the tests' own
     import tracker  # noqa: F401 - what a child needs is here before it is forked
     from collector import runner  # noqa: F401
     from collector.sources import bluesky, mastodon, news, official, reddit, reviews, x  # noqa: F401
@@ -123,7 +124,10 @@ def _serve(connection: socket.socket) -> None:
     head, outputs, _, _ = socket.recv_fds(connection, 8, 2)
     content = b""
     while len(content) < int.from_bytes(head, "big"):
-        content += connection.recv(1 << 20)
+        part = connection.recv(1 << 20)
+        if not part:
+            return
+        content += part
     job = json.loads(content)
     child = os.fork()
     if child == 0:
@@ -157,8 +161,8 @@ def _become(job: dict[str, Any], outputs: list[int]) -> None:
         if code is not None and not isinstance(code, int):
             print(code, file=sys.stderr)
             code = 1
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
         code = 1
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
