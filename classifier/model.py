@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DEFAULT_MODEL_NAME = "ecitizen_3"
+DEFAULT_MODEL_NAME = "ecitizen_4"
 FORMAT = 1
 GRAPH_FILE, TOKENIZER_FILE, MANIFEST_FILE = "model.onnx", "tokenizer.json", "model.json"
 PRECISION = "int8 products (7-bit weights), float32 elsewhere"

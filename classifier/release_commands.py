@@ -161,7 +161,7 @@ def checkpoint(
         typer.echo(output)
 
 
-@model.command("get", epilog="Example: tracker model get ecitizen_3@e5cc25eea267 --from https://example.org/releases/")
+@model.command("get", epilog="Example: tracker model get ecitizen_4@091dda43035a --from https://example.org/releases/")
 def get(
     reference: Annotated[str, typer.Argument(metavar="NAME@HASH", help="With at least 12 digits of the hash.")],
     source: Annotated[
@@ -201,7 +201,7 @@ def _reference(text: str) -> Reference:
 
     wanted = parse_reference(text)
     if wanted is None:
-        raise InputError(f"{text} is not NAME@HASH, such as ecitizen_3@e5cc25eea267")
+        raise InputError(f"{text} is not NAME@HASH, such as ecitizen_4@091dda43035a")
     return wanted
 
 
