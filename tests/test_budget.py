@@ -186,7 +186,7 @@ for _ in range(60):
     used = draw.randint(0, reserved.posts)
     real += used
     print(real, flush=True)
-    if draw.random() < 0.05:
+    if draw.random() < 0.05 or sys.argv[1] == "0":  # one for certain, whoever is first to the limit
         os.kill(os.getpid(), signal.SIGKILL)
     budget.settle(reserved, used, used * 0.015)
 """
