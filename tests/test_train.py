@@ -236,17 +236,17 @@ def test_the_same_seed_gives_the_same_model(trained: Path, corpus: Path, backbon
     assert load_model(again).sha256 == load_model(trained).sha256
 
 
-@pytest.mark.parametrize("outlier", [1.0, 40.0])
+# Without smoothing the second error is .0057.
+@pytest.mark.parametrize(("outlier", "most"), [(1.0, 0.01), (40.0, 0.003)])
 def test_the_exported_graph_says_what_the_network_says_however_large_one_channel_is(
-    outlier: float, backbone: Backbone, corpus: Path, tmp_path: Path
+    outlier: float, most: float, backbone: Backbone, corpus: Path, tmp_path: Path
 ) -> None:
     from classifier.export import export_model
 
     torch.manual_seed(3)
     network = build_network(backbone).eval()
-    with (
-        torch.no_grad()
-    ):  # one channel of the layers' inputs so many times as large as the rest, and what reads it as much smaller
+    # One channel of the layers' inputs so many times as large as the rest, and what reads it as much smaller.
+    with torch.no_grad():
         for layer in network.encoder.encoder.layer:
             layer.attention.output.LayerNorm.weight[5] *= outlier
             layer.intermediate.dense.weight[:, 5] /= outlier
@@ -262,7 +262,7 @@ def test_the_exported_graph_says_what_the_network_says_however_large_one_channel
     probabilities = model.probabilities(model.read([example.text for example in examples]))
     expected = 1 / (1 + np.exp(-logits["problems"]))
     # Eight-bit products: close, not equal.
-    assert np.abs(probabilities["problems"] - expected).mean() < 0.02
+    assert np.abs(probabilities["problems"] - expected).mean() < most
     assert np.corrcoef(probabilities["problems"].ravel(), expected.ravel())[0, 1] > 0.99
 
 
